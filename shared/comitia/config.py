@@ -1,0 +1,105 @@
+"""Settings: the environment, read once at start into frozen objects.
+
+Every variable begins with `COMITIA_`; the classes below are the whole list. A value that cannot be used ends the start with a
+ConfigError that names the variable. Paths of state and cache follow the XDG base directory specification.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from comitia.errors import ConfigError
+from comitia.topics import PREFIX
+
+S = TypeVar("S", bound="Settings")
+
+
+def _xdg(variable: str, fallback: str) -> Path:
+    base = os.environ.get(variable) or str(Path.home() / fallback)
+    return Path(base) / "comitia"
+
+
+class Settings(BaseSettings):
+    """Base: `COMITIA_<FIELD>` sets a field; unknown `COMITIA_` variables of other services are left alone."""
+
+    model_config = SettingsConfigDict(env_prefix="COMITIA_", frozen=True, extra="ignore")
+
+
+class DirectorySettings(Settings):
+    """Where Comitia keeps things on this machine."""
+
+    state_dir: Path = Field(default_factory=lambda: _xdg("XDG_STATE_HOME", ".local/state"))
+    cache_dir: Path = Field(default_factory=lambda: _xdg("XDG_CACHE_HOME", ".cache"))
+
+
+class KafkaSettings(Settings):
+    """Which cluster, and under which names."""
+
+    bootstrap: str = Field(min_length=1, description="host:port, several separated by commas")
+    prefix: str = Field("", pattern=f"^{PREFIX.pattern}$")
+    # Empty: dynamic membership. A pod's name makes restarts cheap.
+    instance_id: str = ""
+    session_timeout_ms: int = Field(10_000, ge=1_000)
+    create_topics: bool = True
+    # -1: the broker's default replication factor.
+    replication: int = Field(-1, ge=-1)
+
+
+class ServiceSettings(KafkaSettings):
+    """What every service has."""
+
+    # Port of /healthz, /readyz and /metrics. 0 takes a free one and logs it.
+    http_port: int = Field(0, ge=0, le=65_535)
+    http_host: str = "127.0.0.1"
+    # After SIGTERM, work in flight has this long to finish.
+    grace_ms: int = Field(10_000, ge=0)
+    heartbeat_interval_ms: int = Field(2_000, ge=100)
+    commit_interval_ms: int = Field(500, ge=10)
+
+
+class RouterSettings(ServiceSettings):
+    """The router's bounds and defaults."""
+
+    seats_default: int = Field(7, ge=1, le=100)
+    timeout_ms_max: int = Field(3_600_000, ge=1)
+    input_bytes_max: int = Field(256 * 1024, ge=1)
+
+
+class AggregatorSettings(ServiceSettings):
+    """The aggregator's bounds."""
+
+    duplicate_window_ms: int = Field(3_600_000, ge=0)
+    decided_max: int = Field(1_000_000, ge=1)
+    open_tasks_max: int = Field(100_000, ge=1)
+    open_bytes_max: int = Field(512 * 1024 * 1024, ge=1)
+
+
+class AgentSettings(ServiceSettings, DirectorySettings):
+    """Which agents this process serves and how much work it takes at once."""
+
+    # Paths of agent cards (YAML), separated by the platform's path separator (":"); all of one model.
+    agent_cards: str = Field(min_length=1)
+    # Folder of model cards.
+    models_dir: Path = Path("models")
+    threads: int = Field(2, ge=1)
+    in_flight_max: int = Field(64, ge=1)
+    answer_bytes_max: int = Field(256 * 1024, ge=1)
+
+
+def load(settings: type[S], overrides: Mapping[str, object] | None = None) -> S:
+    """Read `settings` from the environment; `overrides` win. ConfigError names every variable that is wrong."""
+    try:
+        return settings(**dict(overrides or {}))
+    except ValidationError as error:
+        lines = [
+            f"COMITIA_{'_'.join(str(part) for part in detail['loc']).upper()}: {detail['msg']}"
+            f" (it is {detail['input']!r})"
+            if detail["type"] != "missing"
+            else f"COMITIA_{detail['loc'][0]!s}".upper() + " is not set"
+            for detail in error.errors()
+        ]
+        raise ConfigError("; ".join(lines)) from error

@@ -1,0 +1,66 @@
+"""What a handler may ask for. Handlers do no I/O: they return effects, and the runtime alone carries them out.
+
+A handler gets a message as it stands in the log (`Recorded`) and gives back effects in the order in which they are to
+happen; `Publish.order` separates groups that must be acknowledged one after the other.
+"""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from google.protobuf.message import Message
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded(Generic[M]):
+    """A decoded message and where it stands.
+
+    `append_ms`: the broker's append time, milliseconds since 1970-01-01 UTC. `traceparent`: W3C trace context of the
+    message, "" when it was not traced.
+    """
+
+    message: M
+    topic: str
+    partition: int
+    offset: int
+    append_ms: int
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Append `message` to `topic` (its full name) under `key`.
+
+    `partition` None leaves the choice to the log (murmur2 of the key). Effects with a lower `order` are acknowledged
+    before those with a higher one are sent. `traceparent` "" takes the context of the message being handled.
+    """
+
+    topic: str
+    key: str
+    message: Message
+    partition: int | None = None
+    order: int = 0
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StopWork:
+    """Tell agents that the outcome of a task can no longer change. `deadline_ms`: broker's clock, epoch milliseconds."""
+
+    task_id: str
+    panel_id: str
+    reason: str
+    deadline_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Keep the original of the message being handled. `reason` is short, stable and in capitals; `error` is for a person."""
+
+    reason: str
+    error: str
+    task_id: str = ""
+
+
+Effect = Publish | StopWork | DeadLetter

@@ -1,0 +1,38 @@
+"""The error tree: what went wrong, said so that the caller knows what to do about it.
+
+    ComitiaError
+    |-- Retryable     a passing fault (broker away, timeout): the same call may succeed later
+    |-- Poison        this message can never be processed: keep it in the dead letters and go on
+    |-- Overloaded    no room now: refuse the work, do not queue it without bound
+    `-- ConfigError   a setting, a file or the environment is wrong: stop, and say what to change
+
+Errors of third parties are turned into these at the edge, in the adapter that called the third party.
+Each message says what is wrong and what to change; the program's name and a stack trace are not part of it.
+"""
+
+
+class ComitiaError(Exception):
+    """Base of every error that Comitia raises on purpose."""
+
+
+class Retryable(ComitiaError):
+    """A passing fault; the same call may succeed later."""
+
+
+class Poison(ComitiaError):
+    """A message that can never be processed.
+
+    `reason` is short, stable and in capitals (UNREADABLE, TOO_LONG, DUPLICATE_ID, ...); it names the kind of dead letter.
+    """
+
+    def __init__(self, message: str, reason: str = "POISON") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Overloaded(ComitiaError):
+    """A bound is reached; the work is refused rather than queued."""
+
+
+class ConfigError(ComitiaError):
+    """A setting, a file or the environment is wrong; the message says what to change."""

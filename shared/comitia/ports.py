@@ -1,0 +1,253 @@
+"""What Comitia asks of the outside world, as small Protocols: Clock, Log (with Reader and Writer), Model.
+
+Adapters implement them: comitia.runtime (Apache Kafka through aiokafka) and comitia.inference (ONNX Runtime) for real,
+comitia.testing (LocalLog, ManualClock, ScriptedModel) for tests. One suite checks both sides of each port.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Clock(Protocol):
+    """Time as an argument. Both are milliseconds; only differences of `monotonic_ms` mean anything."""
+
+    def now_ms(self) -> int:
+        """The broker's clock, as well as it is known: milliseconds since 1970-01-01 UTC."""
+
+    def monotonic_ms(self) -> float:
+        """Never goes back."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TopicPartition:
+    """One partition of a topic, by the topic's full name."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as read. `timestamp_ms`: append time where the topic keeps append time, else the producer's time."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to append. `partition` None: murmur2(key) modulo the partition count."""
+
+    topic: str
+    value: bytes | None
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """Where an appended record stands. `timestamp_ms` is the append time, or -1 where the topic keeps the producer's."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A group's committed position: the next offset to read, and the committer's own metadata (up to 4 KiB)."""
+
+    offset: int
+    metadata: str = ""
+
+
+Partitions = frozenset[TopicPartition]
+# Called without I/O and without awaiting: note what changed, start work elsewhere.
+OnPartitions = Callable[[Partitions], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderSpec:
+    """What to read and as whom.
+
+    With a `group`, partitions are shared out among its members, reading starts at the committed position (else at `start`)
+    and commits are allowed. Without one, the reader has every partition of `topics` (or just those in `partitions`).
+    `instance_id` makes the membership static. `read_committed` hides open and aborted transactions.
+    """
+
+    topics: tuple[str, ...] = ()
+    group: str | None = None
+    instance_id: str | None = None
+    read_committed: bool = True
+    start: Literal["earliest", "latest"] = "earliest"
+    partitions: tuple[TopicPartition, ...] = ()
+    on_assigned: OnPartitions | None = field(default=None, compare=False)
+    on_revoked: OnPartitions | None = field(default=None, compare=False)
+
+
+class Reader(Protocol):
+    """One consumer of a log. Any call may raise Retryable when the broker is away."""
+
+    async def fetch(self, records_max: int, timeout_ms: int) -> Sequence[Record]:
+        """Up to `records_max` records in offset order per partition; empty after `timeout_ms` without any."""
+
+    def assignment(self) -> Partitions: ...
+
+    def pause(self, partitions: Partitions) -> None:
+        """Fetch skips these until resumed. A rebalance forgets it."""
+
+    def resume(self, partitions: Partitions) -> None: ...
+
+    def seek(self, partition: TopicPartition, offset: int) -> None: ...
+
+    async def position(self, partition: TopicPartition) -> int:
+        """Next offset to be fetched; moves past aborted and control records too."""
+
+    async def end_offsets(self, partitions: Partitions) -> Mapping[TopicPartition, int]:
+        """The last stable offset with `read_committed`, else the high watermark."""
+
+    async def offsets_at(
+        self, partitions: Partitions, timestamp_ms: int
+    ) -> Mapping[TopicPartition, int]:
+        """First offset whose timestamp is at or after `timestamp_ms`; the end where there is none."""
+
+    async def committed(self, partition: TopicPartition) -> Committed | None: ...
+
+    async def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
+        """Checked against the group's generation; raises Retryable when this member has lost the partition."""
+
+    async def close(self) -> None: ...
+
+
+class Writer(Protocol):
+    """One idempotent producer, transactional when it was opened with an id."""
+
+    async def send(self, record: Outgoing) -> Awaitable[Ack]:
+        """Queue a record, in order per partition; the returned awaitable is the broker's acknowledgement.
+
+        Raises Poison (TOO_LARGE) when the record exceeds the topic's or the producer's limit, Retryable when the broker is
+        away for longer than the delivery timeout.
+        """
+
+    async def begin(self) -> None: ...
+
+    async def commit(self) -> None: ...
+
+    async def abort(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic as it should be, or as it was found. `config` holds Kafka's own setting names and values as text.
+
+    `replication` -1 leaves the factor to the broker's default.
+    """
+
+    name: str
+    partitions: int
+    replication: int = -1
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+class Log(Protocol):
+    """An ordered, partitioned, durable log: Apache Kafka, or LocalLog in tests."""
+
+    async def reader(self, spec: ReaderSpec) -> Reader: ...
+
+    async def writer(self, transactional_id: str | None = None) -> Writer:
+        """With an id: fences the former holder of that id and aborts what it had open."""
+
+    async def describe(self, topics: Sequence[str]) -> Mapping[str, TopicSpec]:
+        """The topics that exist, of those asked for."""
+
+    async def create(self, topics: Sequence[TopicSpec]) -> None:
+        """Create those that do not exist; leave the others as they are."""
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A model's input: `prefix + text`. The prefix is shared by many calls and is prefilled once."""
+
+    prefix: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call; `cached_tokens` of the prompt came from the prefix cache."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """`log_likelihoods`: one per option, natural logarithm, summed over the option's tokens."""
+
+    log_likelihoods: tuple[float, ...]
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to generate. `temperature` 0 is greedy; `stop` strings end the text and are not part of it."""
+
+    tokens_max: int
+    temperature: float = 0.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """Generated text. `finish`: a stop string or end token was met, or `tokens_max` was reached."""
+
+    text: str
+    usage: Usage
+    finish: Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """`vectors`: float32[texts, dimensions], each of unit length."""
+
+    vectors: NDArray[np.float32]
+    usage: Usage
+
+
+class Model(Protocol):
+    """What an agent asks of a transformer.
+
+    A verb that a model cannot do raises ConfigError; an input that does not fit its context raises Poison (TOO_LONG);
+    a full queue raises Overloaded.
+    """
+
+    name: str
+    digest: str
+
+    def render(self, messages: Sequence[tuple[str, str]], *, open_turn: bool = True) -> str:
+        """(role, content) pairs through the model's chat template; `open_turn` leaves the assistant to speak."""
+
+    async def score(self, prompt: Prompt, options: Sequence[str]) -> Scores: ...
+
+    async def generate(self, prompt: Prompt, sampling: Sampling) -> Generation: ...
+
+    async def embed(self, texts: Sequence[str]) -> Embeddings: ...
+
+    async def close(self) -> None: ...
