@@ -1,0 +1,123 @@
+# Comitia: every command of the house. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# Python 3.11, or else a python3 that scripts/check_platform.py accepts.
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+VENV := .venv
+BIN := $(VENV)/bin
+EXPORT_VENV := .venv-export
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+PROJECTS := shared cli services/router services/agent services/aggregator
+PYPROJECTS := $(PROJECTS:%=%/pyproject.toml)
+CODE := $(PROJECTS) scripts tests $(wildcard examples bench)
+PROTOS := $(sort $(wildcard proto/comitia/v1/*.proto))
+# Options of `make demo`, for example: make demo DEMO="--data reviews.jsonl"
+DEMO ?=
+
+.PHONY: help
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
+
+# --- environments -----------------------------------------------------------------------------
+
+$(BIN)/python:
+	@command -v "$(PYTHON)" >/dev/null || { echo "no $(PYTHON) found: install Python 3.11, or name one: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
+	@"$(PYTHON)" scripts/check_platform.py
+	@"$(PYTHON)" -m venv $(VENV) || { echo "$(PYTHON) cannot make an environment: on Debian and Ubuntu install its package python3-venv" >&2; rm -rf $(VENV); exit 2; }
+
+# A stamp holds what a lock installed. The development lock holds everything of the run lock at the same versions.
+$(VENV)/.run: requirements/run.lock $(PYPROJECTS) | $(BIN)/python
+	@echo "installing what Comitia runs on into $(VENV)"
+	@$(BIN)/python $(PIP_INSTALL) --require-hashes -r requirements/run.lock
+	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation $(PROJECTS:%=-e %)
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(PYPROJECTS) | $(BIN)/python
+	@echo "installing what Comitia is developed with into $(VENV)"
+	@$(BIN)/python $(PIP_INSTALL) --require-hashes -r requirements/dev.lock
+	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation $(PROJECTS:%=-e %)
+	@touch $(VENV)/.run $@
+
+$(EXPORT_VENV)/.export: requirements/export.lock | $(VENV)/.dev
+	@echo "installing torch and optimum into $(EXPORT_VENV) (about 2.5 GB to download on Linux x86-64)"
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(EXPORT_VENV)
+	@$(BIN)/uv pip install --quiet --python $(EXPORT_VENV) --no-deps --require-hashes -r requirements/export.lock
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/.dev ## make .venv with everything for development
+
+UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	--no-header --python-version 3.11 $(if $(UPGRADE),--upgrade)
+FROM_PROJECTS = --excludes requirements/own.txt --extra build --extra broker $(PYPROJECTS)
+
+.PHONY: lock
+lock: | $(VENV)/.dev ## write requirements/*.lock again (UPGRADE=1: newest versions)
+	@$(UV_COMPILE) $(FROM_PROJECTS) --extra cpu requirements/dev.in -o requirements/dev.lock
+	@$(UV_COMPILE) $(FROM_PROJECTS) --extra cpu -c requirements/dev.lock requirements/run.in -o requirements/run.lock
+	@$(UV_COMPILE) $(FROM_PROJECTS) --extra gpu -c requirements/dev.lock requirements/gpu.in -o requirements/gpu.lock
+	@$(UV_COMPILE) --excludes requirements/export-excludes.txt requirements/export.in -o requirements/export.lock
+
+# --- checks -----------------------------------------------------------------------------------
+
+.PHONY: fmt
+fmt: $(VENV)/.dev ## format the code and mend what can be mended
+	@$(BIN)/ruff check --quiet --fix-only $(CODE)
+	@$(BIN)/ruff format --quiet $(CODE)
+
+.PHONY: lint
+lint: $(VENV)/.dev ## style, and who may import whom
+	@$(BIN)/ruff check --quiet $(CODE)
+	@$(BIN)/ruff format --quiet --diff $(CODE)
+	@$(BIN)/lint-imports --no-cache | tail -n 3
+
+.PHONY: types
+types: $(VENV)/.dev ## mypy --strict
+	@$(BIN)/mypy $(CODE)
+
+.PHONY: test
+test: lint types proto-check ## all checks and tests but the export's
+	@$(BIN)/pytest $(PYTEST)
+
+.PHONY: test-export
+test-export: $(VENV)/.dev $(EXPORT_VENV)/.export ## our graphs against optimum's exports
+	@COMITIA_EXPORT_PYTHON=$(CURDIR)/$(EXPORT_VENV)/bin/python $(BIN)/pytest tests/export $(PYTEST)
+
+# --- contracts --------------------------------------------------------------------------------
+
+.PHONY: proto
+proto: $(VENV)/.dev ## generate shared/comitia/v1 from proto/
+	@rm -f shared/comitia/v1/*_pb2.py shared/comitia/v1/*_pb2.pyi
+	@$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=shared --pyi_out=shared $(PROTOS)
+
+.PHONY: proto-check
+proto-check: $(VENV)/.dev ## lint the contracts, refuse breaking changes and drift of the generated code
+	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/proto_check.sh
+
+.PHONY: proto-release
+proto-release: $(VENV)/.dev ## record today's contracts as what later ones must not break
+	@$(BIN)/buf build proto -o proto/released.binpb
+
+# --- running ----------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(VENV)/.run ## a panel at work on real inputs, from nothing
+	@$(BIN)/comitia demo $(DEMO)
+
+.PHONY: up
+up: $(VENV)/.run ## start Apache Kafka and all services, and leave them running
+	@$(BIN)/comitia up --detach
+
+.PHONY: down
+down: $(VENV)/.run ## stop what `make up` started
+	@$(BIN)/comitia down
+
+.PHONY: clean
+clean: ## remove environments and caches of this tree (`comitia down --purge` removes state and models)
+	@rm -rf $(VENV) $(EXPORT_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find $(PROJECTS) scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
