@@ -64,3 +64,29 @@ class DeadLetter:
 
 
 Effect = Publish | StopWork | DeadLetter
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """An event for a task's step: the timer that its state asked for is due, and the log was read past that time.
+
+    `due_ms`: broker's clock, milliseconds since 1970-01-01 UTC.
+    """
+
+    task_id: str
+    due_ms: int
+
+
+@dataclass(slots=True)
+class DecidedTask:
+    """What is remembered of a decided task.
+
+    `offset` and `append_ms` are those of its Decision in `decisions`. `digest` names the task's content; b"" when it is not
+    known, because only the Decision was read back.
+    """
+
+    task_id: str
+    revision: int
+    offset: int
+    append_ms: int
+    digest: bytes = b""
