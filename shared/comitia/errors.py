@@ -2,6 +2,7 @@
 
     ComitiaError
     |-- Retryable     a passing fault (broker away, timeout): the same call may succeed later
+    |   `-- Fenced    this writer lost its transactional id: only a new writer can go on
     |-- Poison        this message can never be processed: keep it in the dead letters and go on
     |-- Overloaded    no room now: refuse the work, do not queue it without bound
     `-- ConfigError   a setting, a file or the environment is wrong: stop, and say what to change
@@ -17,6 +18,13 @@ class ComitiaError(Exception):
 
 class Retryable(ComitiaError):
     """A passing fault; the same call may succeed later."""
+
+
+class Fenced(Retryable):
+    """This writer is dead: its transactional id was taken over, or its transaction timed out.
+
+    Close it, drop the state built on it, prove membership and take over again with a new writer.
+    """
 
 
 class Poison(ComitiaError):
