@@ -74,7 +74,7 @@ fmt: $(VENV)/.dev ## format the code and mend what can be mended
 lint: $(VENV)/.dev ## style, and who may import whom
 	@$(BIN)/ruff check --quiet $(CODE)
 	@$(BIN)/ruff format --quiet --diff $(CODE)
-	@$(BIN)/lint-imports --no-cache | tail -n 3
+	@report=$$($(BIN)/lint-imports --no-logo --no-cache) || { echo "$$report"; exit 1; }
 
 .PHONY: types
 types: $(VENV)/.dev ## mypy --strict
