@@ -56,6 +56,23 @@ def is_callback_of_a_framework(function: ast.FunctionDef | ast.AsyncFunctionDef)
     return any("command" in ast.unparse(decorator) for decorator in function.decorator_list)
 
 
+def project(folder: Path) -> dict[str, Any]:
+    """The table [project] of a distribution."""
+    settings = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    table: dict[str, Any] = settings["project"]
+    return table
+
+
+def pins(lock: Path) -> dict[str, list[str]]:
+    """Versions by distribution; several where a marker chooses among them."""
+    found: dict[str, list[str]] = {}
+    for name, version in re.findall(
+        r"^([a-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)", lock.read_text(encoding="utf-8"), re.M
+    ):
+        found.setdefault(canonicalize_name(name), []).append(version)
+    return found
+
+
 def test_every_module_says_what_it_is_for() -> None:
     silent = [
         str(path.relative_to(ROOT))
@@ -122,30 +139,11 @@ def test_every_distribution_names_backend_licence_and_python() -> None:
         assert project(folder)["requires-python"] == ">=3.11,<3.14", folder
 
 
-def project(folder: Path) -> dict[str, Any]:
-    """The table [project] of a distribution."""
-    settings = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
-    table: dict[str, Any] = settings["project"]
-    return table
-
-
-def pins(lock: Path) -> dict[str, list[str]]:
-    """Versions by distribution; several where a marker chooses among them."""
-    found: dict[str, list[str]] = {}
-    for name, version in re.findall(
-        r"^([a-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)", lock.read_text(encoding="utf-8"), re.M
-    ):
-        found.setdefault(canonicalize_name(name), []).append(version)
-    return found
-
-
 def test_the_run_lock_meets_what_the_distributions_ask_for() -> None:
     locked = pins(ROOT / "requirements/run.lock")
     unmet = []
-    for project in PROJECTS:
-        settings = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))[
-            "project"
-        ]
+    for folder in PROJECTS:
+        settings = project(folder)
         extras = settings.get("optional-dependencies", {})
         asked = settings["dependencies"] + [
             line for extra, lines in extras.items() if extra != "gpu" for line in lines
