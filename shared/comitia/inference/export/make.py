@@ -1,0 +1,154 @@
+"""From a pulled source to a checked build in the cache: the builders' front door.
+
+`export` builds once, into a folder beside its place that is renamed when whole; `ensure` pulls, builds and checks as far
+as that is still needed. Steps are reported through the card's `Progress`.
+"""
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from comitia.errors import ConfigError
+from comitia.inference.cards import ModelCard, Progress, WheelSource, silent
+from comitia.inference.export.decoder import build_decoder
+from comitia.inference.export.encoder import build_encoder
+from comitia.inference.export.folder import FolderWeights
+from comitia.inference.export.gguf_weights import GgufWeights
+from comitia.inference.export.shape import Weights
+from comitia.inference.export.text_files import text_from_folder, text_from_gguf
+from comitia.inference.pull import pull
+from comitia.inference.store import (
+    Built,
+    Manifest,
+    built_folder,
+    cache_error,
+    expect_file,
+    read_manifest,
+    replacing,
+    sha256_of,
+    source_folder,
+    verify,
+    write_manifest,
+)
+
+# Asked before a large download; the text says what and how much.
+Confirm = Callable[[str], bool]
+# Operators that hold a whole attention.
+_FUSED = ("Attention", "GroupQueryAttention", "MultiHeadAttention")
+
+
+def refuse(text: str) -> bool:
+    """The Confirm of a caller that cannot ask: no."""
+    return False
+
+
+def ensure(
+    card: ModelCard, cache_dir: Path, progress: Progress = silent, *, confirm: Confirm = refuse
+) -> Built:
+    """A checked build of the card, pulled and built first where it is missing or was made from another card.
+
+    Raises ConfigError as `pull`, `export` and `verify` do; a build whose bytes were altered is not repaired silently.
+    """
+    if not _is_current(card, cache_dir):
+        pull(card, cache_dir, progress)
+        export(card, cache_dir, progress, confirm=confirm, force=True)
+    return verify(card, cache_dir)
+
+
+def export(
+    card: ModelCard,
+    cache_dir: Path,
+    progress: Progress = silent,
+    *,
+    confirm: Confirm = refuse,
+    force: bool = False,
+) -> Built:
+    """Build the card's graph from its pulled source. A build that is there and fits the card is kept, unless `force`.
+
+    Raises ConfigError: nothing pulled, an altered source, a model outside what can be built, a cache that cannot be
+    written, a `confirm` that said no.
+    """
+    if not force and _is_current(card, cache_dir):
+        return verify(card, cache_dir)
+    source = _checked_source(card, cache_dir, progress)
+    with replacing(built_folder(card, cache_dir)) as draft:
+        try:
+            if card.recipe.builder == "optimum":
+                from comitia.inference.export.optimum import build_with_optimum
+
+                contract, shape, nodes = build_with_optimum(card, source, draft, cache_dir, (progress, confirm))
+            else:
+                contract, shape, nodes = _build(card, source, draft, progress)
+        except OSError as error:
+            raise cache_error(draft.parent, error) from error
+        progress("writing the manifest", 2, 3)
+        write_manifest(draft, _manifest(card, source, draft, (contract, shape, nodes)))
+    return verify(card, cache_dir)
+
+
+def _is_current(card: ModelCard, cache_dir: Path) -> bool:
+    try:
+        read_manifest(card, cache_dir)
+    except ConfigError:
+        return False
+    return True
+
+
+def _checked_source(card: ModelCard, cache_dir: Path, progress: Progress) -> Path:
+    if not isinstance(card.source, WheelSource):
+        return pull(card, cache_dir, progress)
+    folder = source_folder(card, cache_dir)
+    if not folder.is_dir():
+        raise ConfigError(f"Model '{card.name}' is not pulled; run: comitia model pull {card.name}")
+    for file in card.source.files:
+        expect_file(folder / file.name, file.sha256, f"comitia model pull {card.name} --force")
+    only = card.source.files[0].name
+    return folder / only if only.endswith(".gguf") else folder
+
+
+def _build(
+    card: ModelCard, source: Path, draft: Path, progress: Progress
+) -> tuple[str, Mapping[str, int], Mapping[str, int]]:
+    """The direct builders: the graph's contract, its shape for the engine, and its nodes by operator."""
+    recipe = card.recipe
+    progress(f"building {card.name} ({recipe.form})", 0, 3)
+    if card.kind == "encoder":
+        nodes, dimensions = build_encoder(source, draft, recipe.context_tokens)
+        contract, shape = "tokens", {"dimensions": dimensions}
+    else:
+        weights: Weights = FolderWeights(source) if source.is_dir() else GgufWeights(source)
+        nodes = build_decoder(weights, draft, recipe.form, recipe.context_tokens)
+        given = weights.shape
+        contract = "slots"
+        shape = {
+            "layers": given.layers,
+            "kv_heads": given.kv_heads,
+            "head_dim": given.head_dim,
+            "vocab": given.vocab,
+        }
+    progress("writing the tokenizer", 1, 3)
+    (text_from_folder if source.is_dir() else text_from_gguf)(source, draft, recipe.context_tokens)
+    return contract, shape, nodes
+
+
+def _manifest(
+    card: ModelCard, source: Path, draft: Path, facts: tuple[str, Mapping[str, int], Mapping[str, int]]
+) -> Manifest:
+    contract, shape, nodes = facts
+    if isinstance(card.source, WheelSource):
+        sources = {file.name: file.sha256 for file in card.source.files}
+    else:
+        files = sorted(source.glob("*")) if source.is_dir() else [source]
+        sources = {file.name: sha256_of(file) for file in files if file.is_file()}
+    return Manifest(
+        name=card.name,
+        kind=card.kind,
+        contract=contract,
+        recipe=card.fingerprint(),
+        source=sources,
+        files={file.name: sha256_of(file) for file in sorted(draft.iterdir())},
+        nodes=nodes,
+        attention_nodes=sum(nodes.get(kind, 0) for kind in _FUSED),
+        shape=shape,
+        made_with={name: version(name) for name in ("onnx", "gguf", "tokenizers", "numpy")},
+    )
