@@ -1,0 +1,98 @@
+"""Bytes to messages and back: the generated protobuf classes, and the headers of every record.
+
+In come records and Publish effects; out come `Recorded` messages and records to append. A record
+carries its content type, the attributes of CloudEvents in binary mode, and the W3C trace context
+when there is one; none of them is required of what others write. Unknown fields survive, because
+the parsed message keeps them.
+"""
+
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from comitia.effects import Publish, Recorded
+from comitia.errors import Poison
+from comitia.ports import Outgoing, Record
+
+M = TypeVar("M", bound=Message)
+Headers = tuple[tuple[str, bytes], ...]
+
+TRACEPARENT = "traceparent"
+TRACESTATE = "tracestate"
+UNREADABLE = "UNREADABLE"
+CONTENT_TYPE = b"application/protobuf"
+# W3C trace context: version 00 is 55 characters long; a tracestate need not be kept beyond 512.
+_TRACEPARENT_LENGTH = 55
+_TRACESTATE_LENGTH_MAX = 512
+
+
+class Codec:
+    """Codec of one process. `instance` must be unique: with a count it makes the events' ids."""
+
+    def __init__(self, service: str, instance: str) -> None:
+        self._source = f"/comitia/{service}".encode()
+        self._instance = instance.encode()
+        self._count = 0
+        self._constant: dict[type[Message], Headers] = {}
+
+    def decode(self, message: type[M], record: Record) -> Recorded[M]:
+        """The record's message and where it stands. Poison (UNREADABLE) when it is not one."""
+        if not record.value:
+            raise Poison(
+                f"empty value: expected the bytes of a {message.DESCRIPTOR.full_name}", UNREADABLE
+            )
+        try:
+            parsed = message.FromString(record.value)
+        except DecodeError as error:
+            raise Poison(
+                f"{len(record.value)} bytes that are not a {message.DESCRIPTOR.full_name}: {error}",
+                UNREADABLE,
+            ) from error
+        return Recorded(
+            parsed,
+            record.topic,
+            record.partition,
+            record.offset,
+            record.timestamp_ms,
+            trace_context(record.headers)[0],
+        )
+
+    def encode(self, publish: Publish, traceparent: str = "", tracestate: str = "") -> Outgoing:
+        """The record to append, under the given trace context."""
+        message = publish.message
+        return Outgoing(
+            publish.topic,
+            message.SerializeToString(),
+            publish.key.encode(),
+            self.headers(type(message), traceparent, tracestate),
+            publish.partition,
+        )
+
+    def headers(self, message: type[Message], traceparent: str, tracestate: str) -> Headers:
+        """Headers of a new record that carries a `message`."""
+        constant = self._constant.get(message)
+        if constant is None:
+            constant = self._constant[message] = (
+                ("content-type", CONTENT_TYPE),
+                ("ce_specversion", b"1.0"),
+                ("ce_source", self._source),
+                ("ce_type", message.DESCRIPTOR.full_name.encode()),
+            )
+        self._count += 1
+        headers = (*constant, ("ce_id", b"%b-%d" % (self._instance, self._count)))
+        if not traceparent:
+            return headers
+        if not tracestate:
+            return (*headers, (TRACEPARENT, traceparent.encode()))
+        return (*headers, (TRACEPARENT, traceparent.encode()), (TRACESTATE, tracestate.encode()))
+
+
+def trace_context(headers: Headers) -> tuple[str, str]:
+    """`traceparent` and `tracestate` of a record; "" where absent or not fit to be passed on."""
+    traceparent = tracestate = ""
+    for key, value in headers:
+        if key == TRACEPARENT and len(value or b"") == _TRACEPARENT_LENGTH and value.isascii():
+            traceparent = value.decode()
+        elif key == TRACESTATE and value.isascii() and len(value) <= _TRACESTATE_LENGTH_MAX:
+            tracestate = value.decode()
+    return traceparent, tracestate if traceparent else ""

@@ -1,0 +1,207 @@
+"""Effects carried out: encoded, sent in their order, acknowledged; tried again after passing
+faults.
+
+In come jobs, each the effects of one event; when `deliver` returns, everything is acknowledged, and
+a job of which a record was refused for good says so in `failed`. At least once: what was in doubt
+when the broker went away is sent again. It uses one Writer and opens or ends no transaction, so
+that a caller may put one around it.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from opentelemetry.trace import Span
+
+from comitia.effects import DeadLetter, Effect, Publish
+from comitia.errors import Fenced, Poison, Retryable
+from comitia.ports import Ack, Outgoing, Record, Writer
+from comitia.runtime import dead_letters
+from comitia.runtime.codec import trace_context
+from comitia.runtime.context import Runtime
+from comitia.runtime.retry import Backoff
+from comitia.telemetry import spans
+from comitia.telemetry.measures import messaging
+from comitia.telemetry.names import DEAD_LETTERS, DECISIONS, RETRIES, SENT, Attribute, Operation
+from comitia.v1.control_pb2 import Control
+from comitia.v1.decision_pb2 import Decision, DecisionStatus
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """The effects of one event.
+
+    `record` is the original, kept for a dead letter; `trace` is the traceparent and tracestate
+    that its effects pass on; `span`, if any, is ended by whoever made it. Filled by delivery:
+    `acks`, and `failed` when a record was refused for good (what is left of the job was then not
+    sent).
+    """
+
+    effects: Sequence[Effect]
+    record: Record | None = None
+    task_id: str = ""
+    trace: tuple[str, str] = ("", "")
+    span: Span | None = None
+    acks: list[tuple[Effect, Ack]] = field(default_factory=list)
+    failed: Poison | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Item:
+    job: Job
+    effect: Effect
+    outgoing: Outgoing
+    span: Span | None
+
+
+class Delivery:
+    """`own` names the partition for topics whose effects leave it open, by full topic name."""
+
+    def __init__(
+        self, runtime: Runtime, writer: Writer, own: Mapping[str, int] | None = None
+    ) -> None:
+        self._runtime = runtime
+        self._writer = writer
+        self._own = own or {}
+        self._control = runtime.names.topic("control")
+
+    async def deliver(self, jobs: Sequence[Job]) -> None:
+        """Send all effects of all jobs; lower orders are acknowledged before higher ones are sent.
+
+        Retries passing faults until it is cancelled; raises Fenced when only a new writer can go
+        on.
+        """
+        orders: dict[int, list[tuple[Job, Effect]]] = {}
+        for job in jobs:
+            for effect in job.effects:
+                order = effect.order if type(effect) is Publish else 0
+                orders.setdefault(order, []).append((job, effect))
+        for order in sorted(orders):
+            await self._send_all(
+                [self._item(job, effect) for job, effect in orders[order] if job.failed is None]
+            )
+
+    async def keep(self, job: Job, record: Record, why: DeadLetter) -> Ack:
+        """Put `record` into the dead letters and wait for the acknowledgement."""
+        kept = Job((why,), record, trace=job.trace)
+        await self.deliver((kept,))
+        if kept.failed is not None:
+            raise kept.failed
+        return kept.acks[0][1]
+
+    def encode(self, job: Job, publish: Publish, trace: tuple[str, str]) -> Outgoing:
+        """The record of `publish` as it is sent."""
+        outgoing = self._runtime.codec.encode(publish, *trace)
+        if outgoing.partition is None and outgoing.topic in self._own:
+            return Outgoing(
+                outgoing.topic,
+                outgoing.value,
+                outgoing.key,
+                outgoing.headers,
+                self._own[outgoing.topic],
+            )
+        return outgoing
+
+    def _item(self, job: Job, effect: Effect) -> _Item:
+        runtime = self._runtime
+        if type(effect) is DeadLetter:
+            record = job.record or Record("", -1, -1, -1, None, None)
+            outgoing = dead_letters.letter(
+                runtime.codec, runtime.names, record, effect, runtime.service
+            )
+            return _Item(job, effect, outgoing, None)
+        publish = effect if type(effect) is Publish else self._stop_work(effect)
+        trace = (publish.traceparent, "") if publish.traceparent else job.trace
+        span = None
+        if runtime.telemetry.tracer is not None:
+            span = spans.start_send(runtime.telemetry.tracer, publish.topic, publish.key, trace)
+            trace = (spans.traceparent_of(span), trace[1])
+        return _Item(job, effect, self.encode(job, publish, trace), span)
+
+    def _stop_work(self, effect: Effect) -> Publish:
+        if isinstance(effect, Publish | DeadLetter):
+            raise TypeError(f"not a StopWork: {effect!r}")
+        message = Control(
+            task_id=effect.task_id,
+            panel_id=effect.panel_id,
+            reason=effect.reason,
+            deadline_ms=effect.deadline_ms,
+        )
+        return Publish(self._control, effect.task_id, message)
+
+    async def _send_all(self, items: list[_Item]) -> None:
+        backoff = Backoff(self._runtime.instance)
+        while True:
+            again, error = await self._attempt(items)
+            if error is None:
+                break
+            self._runtime.health.set("publish", str(error))
+            self._runtime.telemetry.add(RETRIES, len(again), {Attribute.COMITIA_REASON: "publish"})
+            items = again
+            await asyncio.sleep(backoff.next_ms() / 1000)
+        self._runtime.health.set("publish", None)
+
+    async def _attempt(self, items: list[_Item]) -> tuple[list[_Item], Retryable | None]:
+        """Send and await all; what has to be sent again, and why."""
+        again: set[_Item] = set()
+        error: Retryable | None = None
+        sent: list[tuple[_Item, Awaitable[Ack]]] = []
+        send = self._writer.send
+        for position, item in enumerate(items):
+            try:
+                sent.append((item, await send(item.outgoing)))
+            except Poison as refused:
+                _fail(item, refused)
+            except Fenced:
+                raise
+            except Retryable as passing:
+                # The broker is away: each further record would only wait for the same time-out.
+                again, error = set(items[position:]), passing
+                break
+        fenced: Fenced | None = None
+        acked: list[tuple[_Item, Ack]] = []
+        for item, pending in sent:
+            try:
+                ack = await pending
+            except Poison as refused:
+                _fail(item, refused)
+            except Fenced as lost:
+                fenced = lost
+            except Retryable as passing:
+                again.add(item)
+                error = passing
+            else:
+                item.job.acks.append((item.effect, ack))
+                acked.append((item, ack))
+        self._count(acked)
+        if fenced is not None:
+            raise fenced
+        return [item for item in items if item in again], error
+
+    def _count(self, acked: list[tuple[_Item, Ack]]) -> None:
+        add = self._runtime.telemetry.add
+        topics: Counter[str] = Counter()
+        for item, ack in acked:
+            topics[ack.topic] += 1
+            effect = item.effect
+            if item.span is not None:
+                spans.end_send(item.span, item.outgoing, ack)
+            if type(effect) is DeadLetter:
+                add(DEAD_LETTERS, 1, {Attribute.COMITIA_REASON: effect.reason})
+            elif type(effect) is Publish and type(effect.message) is Decision:
+                status = DecisionStatus.Name(effect.message.status)
+                add(DECISIONS, 1, {Attribute.COMITIA_STATUS: status[len("DECISION_STATUS_") :]})
+        for topic, count in topics.items():
+            add(SENT, count, messaging(topic, Operation.SEND))
+
+
+def trace_of(record: Record) -> tuple[str, str]:
+    """Trace context that a record brought along."""
+    return trace_context(record.headers) if record.headers else ("", "")
+
+
+def _fail(item: _Item, refused: Poison) -> None:
+    item.job.failed = refused
+    if item.span is not None:
+        spans.end_send(item.span, item.outgoing, refused)

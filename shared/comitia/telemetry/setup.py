@@ -1,0 +1,144 @@
+"""Telemetry of one process: instruments by the catalogue, a tracer when one is asked for, and the
+text for Prometheus.
+
+Metrics are always kept, for /metrics. Anything leaves the process only when the standard OTEL_*
+variables say so: an OTLP endpoint, or an exporter by name. Without them there is no tracer at all
+(`Telemetry.tracer` is None), so that the hot path pays one comparison; the trace context of
+records is passed on all the same, by the codec.
+"""
+
+from collections.abc import Callable, Mapping
+
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Observation
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+from opentelemetry.trace import Tracer
+from prometheus_client import CollectorRegistry, generate_latest
+
+from comitia.errors import ConfigError
+from comitia.telemetry.names import Attribute, Metric
+
+Attributes = Mapping[str, str]
+# (value, attributes) of each point of a gauge.
+Points = Callable[[], list[tuple[float, Attributes]]]
+SCOPE = "comitia"
+
+
+class Telemetry:
+    """`tracer` is None where spans are not exported."""
+
+    def __init__(self, meters: MeterProvider, registry: CollectorRegistry) -> None:
+        self.tracer: Tracer | None = None
+        self._tracers: TracerProvider | None = None
+        self._meters = meters
+        self._meter = meters.get_meter(SCOPE)
+        self._registry = registry
+        self._counters: dict[str, Counter] = {}
+        self._histograms: dict[str, Histogram] = {}
+
+    def trace(self, tracers: TracerProvider) -> None:
+        """Make spans from now on."""
+        self._tracers = tracers
+        self.tracer = tracers.get_tracer(SCOPE)
+
+    def add(self, metric: Metric, amount: int, attributes: Attributes | None = None) -> None:
+        """Add to a counter. Loops add once per batch."""
+        counter = self._counters.get(metric.name)
+        if counter is None:
+            counter = self._meter.create_counter(metric.name, metric.unit, metric.description)
+            self._counters[metric.name] = counter
+        counter.add(amount, attributes)
+
+    def record(self, metric: Metric, value: float, attributes: Attributes | None = None) -> None:
+        """Add an observation to a histogram."""
+        histogram = self._histograms.get(metric.name)
+        if histogram is None:
+            histogram = self._meter.create_histogram(
+                metric.name,
+                metric.unit,
+                metric.description,
+                explicit_bucket_boundaries_advisory=metric.bounds or None,
+            )
+            self._histograms[metric.name] = histogram
+        histogram.record(value, attributes)
+
+    def observe(self, metric: Metric, points: Points) -> None:
+        """Read a gauge's points from `points` whenever the metrics are collected."""
+
+        def read(_: CallbackOptions) -> list[Observation]:
+            return [Observation(value, attributes) for value, attributes in points()]
+
+        self._meter.create_observable_gauge(metric.name, [read], metric.unit, metric.description)
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def shutdown(self) -> None:
+        """Export what is left; may wait for the exporters."""
+        if self._tracers is not None:
+            self._tracers.shutdown()
+        self._meters.shutdown()
+
+
+def setup(service: str, instance: str, environ: Mapping[str, str]) -> Telemetry:
+    """Telemetry of `service`; `environ` decides what is exported. ConfigError when it asks for
+    what is not there.
+    """
+    disabled = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    resource = Resource.create(
+        {
+            Attribute.SERVICE_NAME: environ.get("OTEL_SERVICE_NAME") or f"comitia-{service}",
+            Attribute.SERVICE_NAMESPACE: "comitia",
+            Attribute.SERVICE_INSTANCE_ID: instance,
+        }
+    )
+    registry = CollectorRegistry()
+    readers: list[MetricReader] = [
+        PrometheusMetricReader(scope_info_enabled=False, registry=registry)
+    ]
+    if not disabled and _exporter("METRICS", environ) == "otlp":
+        readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
+    telemetry = Telemetry(MeterProvider(readers, resource), registry)
+    exporter = _span_exporter(environ) if not disabled else None
+    if exporter is not None:
+        telemetry.trace(tracers(resource, BatchSpanProcessor(exporter)))
+    return telemetry
+
+
+def tracers(resource: Resource, processor: SpanProcessor) -> TracerProvider:
+    """A provider that hands its spans to `processor`; OTEL_TRACES_SAMPLER decides which there
+    are.
+    """
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    return provider
+
+
+def _span_exporter(environ: Mapping[str, str]) -> SpanExporter | None:
+    kind = _exporter("TRACES", environ)
+    if kind == "none":
+        return None
+    return ConsoleSpanExporter() if kind == "console" else OTLPSpanExporter()
+
+
+def _exporter(signal: str, environ: Mapping[str, str]) -> str:
+    """otlp, console or none, for TRACES or METRICS."""
+    variable = f"OTEL_{signal}_EXPORTER"
+    endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")
+    default = "otlp" if any(environ.get(name) for name in endpoints) else "none"
+    kind = environ.get(variable) or default
+    known = ("otlp", "console", "none") if signal == "TRACES" else ("otlp", "prometheus", "none")
+    if kind not in known:
+        raise ConfigError(f"{variable}: {kind!r} is not supported; use one of {', '.join(known)}")
+    for name in (f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        protocol = environ.get(name) or "http/protobuf"
+        if kind == "otlp" and protocol != "http/protobuf":
+            raise ConfigError(f"{name}: {protocol!r} is not supported; use http/protobuf")
+    return kind
