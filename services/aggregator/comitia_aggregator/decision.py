@@ -1,0 +1,153 @@
+"""From what is known of a task to its Decision. Pure: the content is a function of the set of
+counted ballots and of how the task ended, not of the order in which anything arrived.
+`cost.elapsed_ms` is measured in the log's time.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from comitia.v1.decision_pb2 import (
+    DECISION_STATUS_DECIDED,
+    DECISION_STATUS_EXPIRED,
+    DECISION_STATUS_NO_QUORUM,
+    Ballot,
+    DeadLetterRef,
+    Decision,
+    DecisionStatus,
+    SeatRef,
+)
+from comitia.v1.panel_event_pb2 import PanelOpened
+
+from comitia_aggregator import explain
+from comitia_aggregator.state import Rules, TaskState, cut
+from comitia_aggregator.tally import Tally, tally
+
+REASON_BYTES_MAX = 4096
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a task ends without a vote. `reason` is a sentence for a person; `dead_letter`: where the
+    original is kept.
+    """
+
+    status: DecisionStatus
+    reason: str
+    dead_letter: DeadLetterRef | None = None
+
+
+def tallied(
+    state: TaskState, panel: PanelOpened, at_ms: int, expired: bool, rules: Rules
+) -> Decision:
+    """The decision by vote, at `at_ms`; `expired`: at the deadline, with what there is."""
+    counted = tally(panel, state.ballots.values())
+    decision = _common(state, panel, at_ms, rules)
+    decision.ballots.extend(counted.ballots)
+    decision.status = _status(counted, expired)
+    decision.method = counted.method
+    decision.margin = counted.outcome.margin
+    if decision.status == DECISION_STATUS_DECIDED and counted.outcome.winner is not None:
+        decision.value.CopyFrom(counted.values[counted.outcome.winner])
+    decision.tied.extend(counted.values[key] for key in counted.outcome.tied)
+    _name_absent(decision, state, panel)
+    opening = "The deadline came." if expired else ""
+    closing = explain.absent(decision.late, decision.missing)
+    decision.explanation = " ".join(
+        part for part in (opening, explain.vote(counted), closing) if part
+    )
+    return _fitted(decision, rules.decision_bytes_max)
+
+
+def ended(
+    state: TaskState, panel: PanelOpened, at_ms: int, ending: Ending, rules: Rules
+) -> Decision:
+    """The decision without a vote: refused, cancelled, failed, overloaded. What was counted so far
+    is listed with it.
+
+    A task that has no panel comes as a panel of nobody that holds what is known of the task.
+    """
+    decision = _common(state, panel, at_ms, rules)
+    decision.ballots.extend(tally(panel, state.ballots.values()).ballots)
+    decision.status = ending.status
+    decision.explanation = cut(ending.reason, REASON_BYTES_MAX)
+    if ending.dead_letter is not None:
+        decision.dead_letter.CopyFrom(ending.dead_letter)
+    _name_absent(decision, state, panel)
+    return _fitted(decision, rules.decision_bytes_max)
+
+
+def _status(counted: Tally, expired: bool) -> DecisionStatus:
+    if counted.quorate and counted.outcome.winner is not None:
+        return DECISION_STATUS_DECIDED
+    # Enough voted and none leads, or everybody answered: more time would not have helped.
+    if counted.quorate or not expired:
+        return DECISION_STATUS_NO_QUORUM
+    return DECISION_STATUS_EXPIRED
+
+
+def _common(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> Decision:
+    traced = TRACEPARENT.fullmatch(state.traceparent)
+    trace_id = traced.group(1) if traced else ""
+    task = panel.task
+    decision = Decision(
+        task_id=state.task_id,
+        panel_id=panel.panel_id,
+        delivery=rules.delivery,
+        trace_id=trace_id if trace_id.strip("0") else "",
+        skill=task.skill,
+        tenant=task.tenant,
+        session=task.session,
+    )
+    cost = decision.cost
+    for ballot in state.ballots.values():
+        cost.prompt_tokens = _u64(cost.prompt_tokens + ballot.usage.prompt_tokens)
+        cost.completion_tokens = _u64(cost.completion_tokens + ballot.usage.completion_tokens)
+    cost.worked_ms = state.worked_ms
+    if panel.task_appended_ms > 0:
+        cost.elapsed_ms = max(0, at_ms - panel.task_appended_ms)
+    cost.assignments = len(panel.assignments)
+    return decision
+
+
+def _u64(number: int) -> int:
+    """Added up from numbers that agents claim; saturates rather than overflow the field."""
+    return min(number, 2**64 - 1)
+
+
+def _name_absent(decision: Decision, state: TaskState, panel: PanelOpened) -> None:
+    """Fill `late` and `missing`: seats in order, each once per list. A seat with several samples
+    may stand in both.
+    """
+    agents: Mapping[int, str] = {seat.seat: seat.agent for seat in panel.seats}
+    late = {one.seat for one in panel.assignments if one.id in state.late}
+    missing = {
+        one.seat
+        for one in panel.assignments
+        if one.id not in state.late and one.id not in state.ballots
+    }
+    decision.late.extend(SeatRef(seat=n, agent=agents.get(n, "")) for n in sorted(late))
+    decision.missing.extend(SeatRef(seat=n, agent=agents.get(n, "")) for n in sorted(missing))
+
+
+def _fitted(decision: Decision, bytes_max: int) -> Decision:
+    """Leave out prose, then probabilities, then ballots' values until it fits: a decision that
+    cannot be published is none.
+    """
+    strips: tuple[tuple[str, Callable[[Ballot], None]], ...] = (
+        ("rationales", lambda ballot: ballot.ClearField("rationale")),
+        ("probabilities", lambda ballot: ballot.ClearField("probabilities")),
+        ("values of ballots", lambda ballot: ballot.ClearField("outcome")),
+    )
+    for what, strip in strips:
+        if decision.ByteSize() <= bytes_max:
+            return decision
+        for ballot in decision.ballots:
+            strip(ballot)
+        decision.explanation += (
+            f" The {what} are left out: the decision was over {bytes_max} bytes."
+        )
+    if decision.ByteSize() > bytes_max:
+        decision.ClearField("tied")
+    return decision

@@ -1,0 +1,292 @@
+"""The aggregator's fold: `step(state, event, now_ms, rules) -> (state, effects)`, one task at a
+time.
+
+What comes in is one event of a task's log, or its timer; what goes out is the state after it and
+the effects that became due with it. No I/O, no clock, no chance: the same events give the same
+decision, so a crash, a replay and a test are one thing. A task is decided when every listed
+assignment has answered, when its deadline comes, or when an event ends it; from then on the state
+only remembers that, until the decision is acknowledged. `after` looks at what still arrives then.
+"""
+
+from collections.abc import Callable
+
+from comitia.effects import DeadLetter, DecidedTask, Effect, Publish, Recorded, StopWork, Timer
+from comitia.errors import Poison
+from comitia.v1.answer_pb2 import Answer
+from comitia.v1.decision_pb2 import (
+    DECISION_STATUS_CANCELLED,
+    DECISION_STATUS_FAILED,
+    DECISION_STATUS_NO_AGENT,
+    DECISION_STATUS_OVER_BUDGET,
+    DECISION_STATUS_OVERLOADED,
+    DECISION_STATUS_REJECTED,
+    Decision,
+    DecisionStatus,
+)
+from comitia.v1.panel_event_pb2 import ListedAssignment, PanelEvent, PanelOpened
+from comitia.v1.task_pb2 import Task
+
+from comitia_aggregator import decision
+from comitia_aggregator.decision import Ending
+from comitia_aggregator.state import (
+    Early,
+    Rules,
+    TaskState,
+    ballot_of,
+    digest_of,
+    head_of,
+    heap_bytes,
+    without_input,
+)
+
+Effects = tuple[Effect, ...]
+_REFUSALS = (DECISION_STATUS_REJECTED, DECISION_STATUS_NO_AGENT, DECISION_STATUS_OVER_BUDGET)
+Event = Recorded[PanelEvent]
+
+
+def step(
+    state: TaskState | None,
+    event: Event | Timer,
+    now_ms: int,
+    rules: Rules,
+    overloaded: bool = False,
+) -> tuple[TaskState | None, Effects]:
+    """Fold one event. The state passed in is changed and given back; None means that nothing is
+    known of the task.
+
+    `now_ms`: the append time of a log event, or the time of the timer (broker's clock, epoch
+    milliseconds). `overloaded`: a panel that opens now is decided OVERLOADED. Raises Poison when
+    the event names no task.
+    """
+    if isinstance(event, Timer):
+        return _timer(state, now_ms, rules)
+    if not event.message.task_id:
+        raise Poison("the event names no task: set task_id", "UNREADABLE")
+    kind = event.message.WhichOneof("event")
+    if state is None:
+        state = TaskState(event.message.task_id)
+    known = state.panel is not None or state.cancelled is not None or state.decided
+    if kind == "panel_opened" and overloaded and not known:
+        effects = _overload(state, event, rules)
+    elif kind in _KINDS:
+        effects = _KINDS[kind](state, event, rules)
+    else:  # rounds and verdicts are not of this version, and newer versions may say more
+        effects = ()
+    empty = state.panel is None and state.cancelled is None and not state.early
+    return (None if empty and not state.decided else state), effects
+
+
+def after(decided: DecidedTask, event: Event) -> Effects:
+    """What an event asks for once the task is decided: only another task under the same id
+    matters.
+    """
+    task = _task_of(event.message)
+    if task is None:
+        return ()
+    if not decided.digest:
+        decided.digest = digest_of(task)
+        return ()
+    return _unless_same(decided.task_id, decided.digest, task)
+
+
+def listed(panel: PanelOpened, assignment_id: str) -> ListedAssignment | None:
+    """The listing that makes an answer count; None when the panel lists no such assignment."""
+    for assignment in panel.assignments:
+        if assignment.id == assignment_id:
+            return assignment
+    return None
+
+
+def _panel_opened(state: TaskState, event: Event, rules: Rules) -> Effects:
+    panel = event.message.panel_opened
+    if state.panel is not None or state.decided:
+        return _second(state, panel.task)
+    state.digest = digest_of(panel.task)
+    state.traceparent = event.traceparent
+    state.panel = kept = without_input(panel)
+    kept.deadline_ms = min(panel.deadline_ms, event.append_ms + rules.timeout_ms_max)
+    state.timer_ms = kept.deadline_ms
+    state.size_bytes += heap_bytes(kept)
+    early, state.early = state.early, ()
+    for one in early:
+        state.size_bytes -= heap_bytes(one.answer)
+        _count(state, kept, one.answer, one.append_ms, rules)
+    if state.cancelled is not None:
+        return _cancel(state, kept, event.append_ms, rules)
+    if not kept.assignments:
+        ending = Ending(DECISION_STATUS_NO_AGENT, "The panel has no seat: no agent could be asked.")
+        return _end(state, kept, event.append_ms, ending, rules)
+    return _if_complete(state, kept, event.append_ms, rules)
+
+
+def _answer(state: TaskState, event: Event, rules: Rules) -> Effects:
+    answer = event.message.answer
+    if state.decided:
+        return ()
+    if state.panel is None:
+        _hold(state, answer, event.append_ms, rules)
+        return ()
+    _count(state, state.panel, answer, event.append_ms, rules)
+    return _if_complete(state, state.panel, event.append_ms, rules)
+
+
+def _task_refused(state: TaskState, event: Event, rules: Rules) -> Effects:
+    refused = event.message.task_refused
+    if state.panel is not None or state.decided:
+        return _second(state, refused.task) if refused.HasField("task") else ()
+    if refused.HasField("task"):
+        state.digest = digest_of(refused.task)
+    state.traceparent = event.traceparent
+    nobody = PanelOpened(task=head_of(refused.task), task_appended_ms=refused.task_appended_ms)
+    reference = refused.dead_letter if refused.HasField("dead_letter") else None
+    status = refused.status if refused.status in _REFUSALS else DECISION_STATUS_REJECTED
+    ending = Ending(status, refused.reason or "The task was refused.", reference)
+    return _end(state, nobody, event.append_ms, ending, rules)
+
+
+def _task_failed(state: TaskState, event: Event, rules: Rules) -> Effects:
+    if state.decided:
+        return ()
+    failed = event.message.task_failed
+    state.traceparent = state.traceparent or event.traceparent
+    reference = failed.dead_letter if failed.HasField("dead_letter") else None
+    reason = f"A record of this task could not be processed: {failed.reason or 'no reason given'}."
+    ending = Ending(DECISION_STATUS_FAILED, reason, reference)
+    return _end(state, state.panel or PanelOpened(), event.append_ms, ending, rules)
+
+
+def _task_cancelled(state: TaskState, event: Event, rules: Rules) -> Effects:
+    if state.decided or state.cancelled is not None:
+        return ()
+    cancelled = type(event.message.task_cancelled)()
+    cancelled.CopyFrom(event.message.task_cancelled)
+    state.cancelled = cancelled
+    if state.panel is not None:
+        return _cancel(state, state.panel, event.append_ms, rules)
+    state.size_bytes += heap_bytes(cancelled)
+    _wait_until(state, event.append_ms + rules.keep_ms)
+    return ()
+
+
+_KINDS: dict[str | None, Callable[[TaskState, Event, Rules], Effects]] = {
+    "panel_opened": _panel_opened,
+    "answer": _answer,
+    "task_refused": _task_refused,
+    "task_failed": _task_failed,
+    "task_cancelled": _task_cancelled,
+}
+
+
+def _timer(state: TaskState | None, now_ms: int, rules: Rules) -> tuple[TaskState | None, Effects]:
+    if state is None or state.timer_ms is None or now_ms < state.timer_ms:
+        return state, ()  # a timer that was moved or is over
+    if state.panel is None:
+        return None, ()  # answers or a cancel whose panel never came
+    made = decision.tallied(state, state.panel, state.timer_ms, True, rules)
+    return state, _publish(state, made, state.panel, rules)
+
+
+def _overload(state: TaskState, event: Event, rules: Rules) -> Effects:
+    panel = event.message.panel_opened
+    state.digest = digest_of(panel.task)
+    state.traceparent = event.traceparent
+    reason = (
+        "The aggregator has no room for another task: publish it again later, or add aggregators."
+    )
+    ending = Ending(DECISION_STATUS_OVERLOADED, reason)
+    state.early = ()
+    return _end(state, without_input(panel), event.append_ms, ending, rules)
+
+
+def _hold(state: TaskState, answer: Answer, append_ms: int, rules: Rules) -> None:
+    """Keep an answer that precedes its panel, until the deadline that it carries; the first of an
+    assignment only.
+    """
+    if len(state.early) >= rules.early_max:
+        return
+    if any(one.answer.assignment_id == answer.assignment_id for one in state.early):
+        return
+    kept = Answer()
+    kept.CopyFrom(answer)
+    kept.ClearField("embedding")
+    state.early = (*state.early, Early(kept, append_ms))
+    state.size_bytes += heap_bytes(kept)
+    until = answer.deadline_ms if answer.deadline_ms > 0 else append_ms + rules.keep_ms
+    _wait_until(state, min(until, append_ms + rules.timeout_ms_max))
+
+
+def _wait_until(state: TaskState, until_ms: int) -> None:
+    state.timer_ms = until_ms if state.timer_ms is None else max(state.timer_ms, until_ms)
+
+
+def _count(
+    state: TaskState, panel: PanelOpened, answer: Answer, append_ms: int, rules: Rules
+) -> None:
+    """Count an answer if the panel lists its assignment, it is the first of it, and it came in
+    time.
+    """
+    listing = listed(panel, answer.assignment_id)
+    if listing is None or listing.id in state.ballots or listing.id in state.late:
+        return
+    if append_ms > panel.deadline_ms:
+        state.late = state.late | {listing.id}
+        return
+    agent = next((seat.agent for seat in panel.seats if seat.seat == listing.seat), answer.agent)
+    ballot = ballot_of(answer, listing, agent, rules.answer_bytes_max)
+    state.ballots[listing.id] = ballot
+    state.worked_ms += answer.timings.worked_ms
+    state.size_bytes += heap_bytes(ballot)
+
+
+def _if_complete(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> Effects:
+    # With a late answer among them the deadline has passed: the timer decides.
+    if len(state.ballots) < len(panel.assignments):
+        return ()
+    made = decision.tallied(state, panel, at_ms, False, rules)
+    return _publish(state, made, panel, rules)
+
+
+def _cancel(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> Effects:
+    cancelled = state.cancelled
+    by = f" by {cancelled.by}" if cancelled is not None and cancelled.by else ""
+    why = f": {cancelled.reason}" if cancelled is not None and cancelled.reason else ""
+    ending = Ending(DECISION_STATUS_CANCELLED, f"The task was cancelled{by}{why}.")
+    return _end(state, panel, at_ms, ending, rules)
+
+
+def _end(state: TaskState, panel: PanelOpened, at_ms: int, ending: Ending, rules: Rules) -> Effects:
+    return _publish(state, decision.ended(state, panel, at_ms, ending, rules), panel, rules)
+
+
+def _publish(state: TaskState, made: Decision, panel: PanelOpened, rules: Rules) -> Effects:
+    """Close the task and say so; agents that still work on it are told to stop."""
+    state.decided = True
+    state.timer_ms = None
+    key = panel.task.root_id or state.task_id
+    publish = Publish(rules.decisions_topic, key, made, traceparent=state.traceparent)
+    if not made.missing:
+        return (publish,)
+    reason = DecisionStatus.Name(made.status).removeprefix("DECISION_STATUS_")
+    stop = StopWork(state.task_id, panel.panel_id, reason, panel.deadline_ms)
+    return (publish, stop)
+
+
+def _second(state: TaskState, task: Task) -> Effects:
+    """A panel or a refusal that lost: ignored, unless it is another task under the same id."""
+    return _unless_same(state.task_id, state.digest, task)
+
+
+def _unless_same(task_id: str, digest: bytes, task: Task) -> Effects:
+    if not digest or digest_of(task) == digest:
+        return ()
+    error = "a task with this id and another content came before: give every task an id of its own"
+    return (DeadLetter("DUPLICATE_ID", error, task_id),)
+
+
+def _task_of(event: PanelEvent) -> Task | None:
+    kind = event.WhichOneof("event")
+    if kind == "panel_opened":
+        return event.panel_opened.task
+    if kind == "task_refused" and event.task_refused.HasField("task"):
+        return event.task_refused.task
+    return None

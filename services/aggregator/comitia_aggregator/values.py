@@ -1,0 +1,48 @@
+"""From a Value and the task's format to the key under which equal values compare equal.
+
+Comes in: a value of an answer and the format that it should have. Goes out: a key of
+`comitia.consensus.keys`, or ValueError with a sentence when the value is not what the format asks
+for; such an answer is an abstention.
+"""
+
+from comitia.consensus.keys import json_key, number_key, ranking_key, text_key
+from comitia.v1.format_pb2 import AnswerFormat, NumberFormat
+from comitia.v1.value_pb2 import Value
+
+# Format's kind -> the kind of value that it asks for.
+KIND = {
+    "choice": "option_id",
+    "text": "text",
+    "number": "number",
+    "ranking": "ranking",
+    "json": "json",
+}
+
+
+def key_of(value: Value, answer_format: AnswerFormat) -> str:
+    """ValueError says what is wrong with the value."""
+    asked = answer_format.WhichOneof("kind") or "text"
+    given = value.WhichOneof("kind")
+    if given != KIND[asked]:
+        raise ValueError(f"the answer holds {given or 'no value'}, the task asks for {KIND[asked]}")
+    if asked == "choice":
+        if all(value.option_id != option.id for option in answer_format.choice.options):
+            raise ValueError(f"{value.option_id[:128]!r} is none of the options")
+        return value.option_id
+    if asked == "number":
+        _within(value.number, answer_format.number)
+        return number_key(value.number)
+    if asked == "ranking":
+        tiers = [list(tier.option_ids) for tier in value.ranking.tiers]
+        options = {option.id for option in answer_format.ranking.options}
+        if {option for tier in tiers for option in tier} != options:
+            raise ValueError("the ranking does not hold exactly the task's options")
+        return ranking_key(tiers)
+    return json_key(value.json) if asked == "json" else text_key(value.text)
+
+
+def _within(number: float, bounds: NumberFormat) -> None:
+    if bounds.HasField("min") and number < bounds.min:
+        raise ValueError(f"{number:.12g} is below the minimum {bounds.min:.12g}")
+    if bounds.HasField("max") and number > bounds.max:
+        raise ValueError(f"{number:.12g} is above the maximum {bounds.max:.12g}")

@@ -1,0 +1,60 @@
+"""What every algorithm takes and gives: ballots in, an outcome out. Plain values, no message of the
+log.
+
+A ballot's `choice` is a key under which equal values compare equal (an option's id, or a key made
+by `keys`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# Shares closer than this are a tie: it is far above the rounding of a sum of a few thousand
+# probabilities in float64, and far below any difference that means something.
+TIE_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """One voter's word.
+
+    `choice` None is an abstention. `probabilities`: option id -> probability in [0, 1], empty where
+    the voter gives none. `confidence`: the voter's own probability that its choice is right, [0,
+    1], None where it gives none.
+    """
+
+    choice: str | None
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the ballots say.
+
+    `winner`: the only leader, None when there is a tie or no ballot was cast. `tied`: the leaders
+    when there are several, sorted. `shares`: key -> share of the whole weight, [0, 1], sum 1; empty
+    when nothing was cast. `margin`: share of the leader minus that of the next, [0, 1]; 0 for a
+    tie, 1 when nobody else has a share. `cast` and `abstained` count ballots.
+    """
+
+    winner: str | None
+    tied: tuple[str, ...]
+    shares: Mapping[str, float]
+    margin: float
+    cast: int
+    abstained: int
+
+
+def lead(shares: Mapping[str, float], cast: int, abstained: int) -> Outcome:
+    """Name the winner or the tie among `shares`. Keys within TIE_TOLERANCE of the highest share
+    lead together.
+    """
+    if not shares:
+        return Outcome(None, (), {}, 0.0, cast, abstained)
+    highest = max(shares.values())
+    leaders = sorted(key for key, share in shares.items() if highest - share <= TIE_TOLERANCE)
+    if len(leaders) > 1:
+        return Outcome(None, tuple(leaders), dict(shares), 0.0, cast, abstained)
+    next_best = max((share for key, share in shares.items() if key != leaders[0]), default=0.0)
+    margin = min(1.0, max(0.0, highest - next_best))
+    return Outcome(leaders[0], (), dict(shares), margin, cast, abstained)
