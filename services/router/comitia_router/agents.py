@@ -1,0 +1,140 @@
+"""Who could sit in a panel: the table of agent cards and of the heartbeats that say who is alive.
+
+Cards and heartbeats come in as they stand in their topics; the router's seating asks for the live
+agents. Of an agent's cards the highest version holds; a second card of one name and version with
+another content is refused. An agent is alive while one of its processes has sent a heartbeat less
+than three intervals ago and has not said that it leaves; one whose card says `no_heartbeat` is
+alive while the card stands.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from comitia.effects import Recorded
+from comitia.errors import Poison
+from comitia.topics import AGENT_NAME
+from comitia.v1.agent_card_pb2 import AgentCard
+from comitia.v1.heartbeat_pb2 import Heartbeat
+
+MISSED_MAX = 3
+INTERVAL_MS_MAX = 600_000
+INSTANCES_MAX = 1_000
+SKILLS_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The last word of one process of an agent. `append_ms`: broker's clock, epoch milliseconds."""
+
+    append_ms: int
+    interval_ms: int
+    leaving: bool
+
+    def alive(self, now_ms: int) -> bool:
+        return not self.leaving and now_ms - self.append_ms <= MISSED_MAX * self.interval_ms
+
+
+@dataclass(slots=True)
+class Known:
+    """One agent: its cards by version with their digests, and the last heartbeat of each of its
+    processes.
+    """
+
+    cards: dict[int, tuple[str, AgentCard]] = field(default_factory=dict)
+    beats: dict[str, Beat] = field(default_factory=dict)
+
+
+class AgentTable:
+    """The agents by name. Not safe for several threads; nothing here does I/O."""
+
+    def __init__(self) -> None:
+        self._agents: dict[str, Known] = {}
+
+    def learn(self, card: AgentCard) -> None:
+        """Take a card in; the same card again changes nothing.
+
+        Raises Poison: INVALID_CARD when it cannot be used, CARD_CONFLICT when its name and version
+        stand for another card.
+        """
+        _check(card)
+        digest = digest_of(card)
+        known = self._agents.setdefault(card.name, Known())
+        first = known.cards.get(card.version)
+        if first is not None and first[0] != digest:
+            raise Poison(
+                f"agent {card.name!r} version {card.version} already has another card ({first[0]}, "
+                f"this one is {digest}): raise the version",
+                "CARD_CONFLICT",
+            )
+        known.cards[card.version] = (digest, card)
+
+    def forget(self, name: str, version: int, digest: str) -> None:
+        """Take a card out; nothing happens when it is not there."""
+        known = self._agents.get(name)
+        if known is not None and known.cards.get(version, ("",))[0] == digest:
+            del known.cards[version]
+
+    def beat(self, heartbeat: Heartbeat, append_ms: int) -> None:
+        """Take a heartbeat in; those of other services are passed over."""
+        if not AGENT_NAME.fullmatch(heartbeat.agent):
+            return
+        beats = self._agents.setdefault(heartbeat.agent, Known()).beats
+        interval_ms = min(heartbeat.interval_ms, INTERVAL_MS_MAX)
+        beats[heartbeat.instance] = Beat(append_ms, interval_ms, heartbeat.leaving)
+        if len(beats) > INSTANCES_MAX:
+            del beats[min(beats, key=lambda instance: beats[instance].append_ms)]
+
+    def cards(self) -> Iterable[AgentCard]:
+        """The card that holds of every agent, by name, dead or alive."""
+        for name in sorted(self._agents):
+            versions = self._agents[name].cards
+            if versions:
+                yield versions[max(versions)][1]
+
+    def alive(self, card: AgentCard, now_ms: int) -> bool:
+        """Whether the agent of `card` answers. `now_ms`: broker's clock, epoch milliseconds."""
+        known = self._agents[card.name]
+        return card.no_heartbeat or any(beat.alive(now_ms) for beat in known.beats.values())
+
+    def on_card(self, key: str, recorded: Recorded[AgentCard] | None) -> None:
+        """A record of the agents topic as a table sees it; None is a tombstone. A card that is
+        refused changes nothing: it is dead-lettered where the topic is read as a stream.
+        """
+        if recorded is None:
+            name, _, rest = key.partition("@")
+            version, _, digest = rest.partition("@")
+            self.forget(name, int(version) if version.isdecimal() else 0, digest)
+            return
+        try:
+            self.learn(recorded.message)
+        except Poison:
+            return
+
+    def on_heartbeat(self, key: str, recorded: Recorded[Heartbeat] | None) -> None:
+        """A record of the heartbeats topic."""
+        if recorded is not None:
+            self.beat(recorded.message, recorded.append_ms)
+
+
+def digest_of(card: AgentCard) -> str:
+    """Names a card's content: "sha256:" and 64 hexadecimal digits of its deterministic
+    serialisation.
+    """
+    return "sha256:" + hashlib.sha256(card.SerializeToString(deterministic=True)).hexdigest()
+
+
+def _check(card: AgentCard) -> None:
+    problem = ""
+    if not AGENT_NAME.fullmatch(card.name):
+        problem = (
+            f"name {card.name[:80]!r}: use 1 to 64 characters of a-z 0-9 -, not - at either end"
+        )
+    elif card.version < 1:
+        problem = f"agent {card.name!r}: version 0 is none; count from 1"
+    elif not card.skills or not all(skill.strip() for skill in card.skills):
+        problem = f"agent {card.name!r}: it lists no skill, or an empty one; name at least one"
+    elif len(card.skills) > SKILLS_MAX:
+        problem = f"agent {card.name!r}: it lists {len(card.skills)} skills; at most {SKILLS_MAX}"
+    if problem:
+        raise Poison(problem, "INVALID_CARD")

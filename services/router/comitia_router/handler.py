@@ -1,0 +1,149 @@
+"""The router's behaviour: a Task in; assignments and the panel's opening, or the refusal, out. A
+Command goes into the log.
+
+Pure but for the table of agents and a counter: no I/O, no clock. The assignments come before the
+event that lists them, so a panel in the log has its assignments in the inboxes. Routing one task
+twice opens a second panel under ids of its own, which loses; the ids are the task's id, a name of
+this process and a number.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+
+from comitia.effects import Effect, Publish, Recorded
+from comitia.errors import Poison
+from comitia.topics import Names
+from comitia.v1.agent_card_pb2 import AgentCard
+from comitia.v1.assignment_pb2 import Assignment
+from comitia.v1.command_pb2 import Command
+from comitia.v1.decision_pb2 import DECISION_STATUS_REJECTED, DecisionStatus
+from comitia.v1.panel_event_pb2 import (
+    ListedAssignment,
+    PanelEvent,
+    PanelOpened,
+    TaskCancelled,
+    TaskRefused,
+)
+from comitia.v1.task_pb2 import Task
+
+from comitia_router.agents import AgentTable
+from comitia_router.seating import Refusal, seat
+from comitia_router.validate import Limits, is_task_id, problems, sentence, shown
+
+FIRST_ROUND = 1
+
+
+@dataclass(slots=True)
+class Router:
+    """What the router knows. `partition_of`: id -> partition of panel-events. `nonce`: no other
+    process has it.
+    """
+
+    names: Names
+    limits: Limits
+    partition_of: Callable[[str], int]
+    nonce: str
+    agents: AgentTable = field(default_factory=AgentTable)
+    numbers: count[int] = field(default_factory=count)
+
+    def on_task(self, recorded: Recorded[Task], now_ms: int) -> tuple[Effect, ...]:
+        """Seat a panel, or say why not. Raises Poison when the task has no usable id."""
+        task = recorded.message
+        _check_id("id", task.id)
+        found = problems(task, self.limits)
+        if found:
+            return self._refuse(recorded, DECISION_STATUS_REJECTED, sentence(found))
+        seated = seat(task, self.agents, self.limits.seats_default, now_ms)
+        if isinstance(seated, Refusal):
+            return self._refuse(recorded, seated.status, seated.reason)
+        opened = PanelOpened(
+            panel_id=f"{task.id}@{self.nonce}-{next(self.numbers)}",
+            task=task,
+            seats=seated,
+            deadline_ms=recorded.append_ms + task.timeout_ms,
+            task_appended_ms=recorded.append_ms,
+        )
+        for chair in seated:
+            for sample in range(task.policy.samples or 1):
+                opened.assignments.append(
+                    ListedAssignment(
+                        id=f"{opened.panel_id}.{chair.seat}.{sample}.{FIRST_ROUND}",
+                        seat=chair.seat,
+                        sample=sample,
+                        round=FIRST_ROUND,
+                    )
+                )
+        return (*self._assign(opened), self._say(task.id, PanelEvent(panel_opened=opened), order=1))
+
+    def on_command(self, recorded: Recorded[Command], now_ms: int) -> tuple[Effect, ...]:
+        """Put a user's word into the log of its task. Raises Poison when it names no task."""
+        command = recorded.message
+        kind = command.WhichOneof("command")
+        if kind == "cancel":
+            cancel = command.cancel
+            said = PanelEvent(task_cancelled=TaskCancelled(reason=cancel.reason, by=cancel.by))
+            return (self._say(cancel.task_id, said, root_id=cancel.root_id),)
+        if kind == "verdict":
+            verdict = command.verdict
+            said = PanelEvent(verdict=verdict)
+            return (self._say(verdict.task_id, said, root_id=verdict.root_id),)
+        raise Poison("the command is empty: set cancel or verdict", "UNREADABLE")
+
+    def on_card(self, recorded: Recorded[AgentCard], now_ms: int) -> tuple[Effect, ...]:
+        """A card as it is published: Poison sends the one that cannot be used to the dead
+        letters.
+        """
+        self.agents.learn(recorded.message)
+        return ()
+
+    def _assign(self, opened: PanelOpened) -> list[Publish]:
+        task = opened.task
+        agents = {chair.seat: chair for chair in opened.seats}
+        reply_topic = self.names.topic("panel-events")
+        reply_partition = self.partition_of(task.root_id or task.id)
+        effects = []
+        for listed in opened.assignments:
+            chair = agents[listed.seat]
+            assignment = Assignment(
+                id=listed.id,
+                panel_id=opened.panel_id,
+                seat=listed.seat,
+                sample=listed.sample,
+                round=listed.round,
+                role=chair.role,
+                task=task,
+                deadline_ms=opened.deadline_ms,
+                reply_topic=reply_topic,
+                reply_partition=reply_partition,
+                agent=chair.agent,
+            )
+            effects.append(Publish(self.names.inbox(chair.agent), task.id, assignment))
+        return effects
+
+    def _refuse(
+        self, recorded: Recorded[Task], status: DecisionStatus, reason: str
+    ) -> tuple[Effect, ...]:
+        task = recorded.message
+        refused = TaskRefused(
+            status=status, reason=reason, task=task, task_appended_ms=recorded.append_ms
+        )
+        return (self._say(task.id, PanelEvent(task_refused=refused)),)
+
+    def _say(self, task_id: str, event: PanelEvent, root_id: str = "", order: int = 0) -> Publish:
+        """The event in the log of its task: key and partition are the root's, else the task's
+        own.
+        """
+        _check_id("task_id", task_id)
+        if root_id:
+            _check_id("root_id", root_id)
+        event.task_id = task_id
+        key = root_id or task_id
+        topic = self.names.topic("panel-events")
+        return Publish(topic, key, event, partition=self.partition_of(key), order=order)
+
+
+def _check_id(field_name: str, task_id: str) -> None:
+    if not is_task_id(task_id):
+        message = f"{field_name}: {shown(task_id)}; use 1 to 128 characters of A-Z a-z 0-9 . _ : -"
+        raise Poison(message, "INVALID_ID")

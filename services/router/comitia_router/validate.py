@@ -1,0 +1,238 @@
+"""Is a task something that a panel can answer? A task in, the sentences about what to change out;
+none when it is valid.
+
+Every limit that the contracts name in proto/comitia/v1 is checked here. Each sentence begins with
+the field, says what is wrong with it and what to change. Content that a user sent is shown
+shortened, so that a sentence has a bounded length.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from comitia.v1.format_pb2 import AnswerFormat, NumberFormat, Option
+from comitia.v1.input_pb2 import Chat, Input, Reference
+from comitia.v1.policy_pb2 import (
+    METHOD_PROBABILITY_WEIGHTED,
+    SELECTION_BROADCAST,
+    Method,
+    Policy,
+    Selection,
+)
+from comitia.v1.task_pb2 import Priority, Task
+
+from comitia_router.json_schema import problem_of
+
+TASK_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+MEDIA_TYPE = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}(?:\s*;.{0,256})?"
+)
+ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,63}:[^\s]+")
+CHAT_ROLES = ("system", "user", "assistant")
+SKILL_CHARACTERS_MAX = 64
+TENANT_CHARACTERS_MAX = 64
+SESSION_CHARACTERS_MAX = 128
+OPTIONS_MAX = 100
+OPTION_ID_BYTES_MAX = 128
+SAMPLES_MAX = 16
+SEATS_MAX = 100
+SHOWN_CHARACTERS_MAX = 40
+PROBLEMS_SHOWN_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits that are settings. `timeout_ms_max` milliseconds; `input_bytes_max` bytes of the
+    serialised input.
+    """
+
+    timeout_ms_max: int = 3_600_000
+    input_bytes_max: int = 256 * 1024
+    seats_default: int = 7
+
+
+def is_task_id(text: str) -> bool:
+    return TASK_ID.fullmatch(text) is not None
+
+
+def problems(task: Task, limits: Limits) -> tuple[str, ...]:
+    """What is wrong with a task from the public topic; its id has been checked before."""
+    found = [
+        *_origin(task),
+        *_text("skill", task.skill, SKILL_CHARACTERS_MAX),
+        *_input(task.input, limits),
+        *_format(task.format),
+        *_timeout(task.timeout_ms, limits),
+        *_known("priority", task.priority, Priority.items()),
+        *_policy(task.policy, task.format),
+        *_text("tenant", task.tenant, TENANT_CHARACTERS_MAX, required=False),
+        *_text("session", task.session, SESSION_CHARACTERS_MAX, required=False),
+    ]
+    if task.budget.tokens_max:
+        found.append(
+            "budget.tokens_max: this version cannot hold a panel to it; leave it 0 and bound the work "
+            "with budget.assignments_max and timeout_ms"
+        )
+    return tuple(found)
+
+
+def sentence(found: Sequence[str]) -> str:
+    """The problems as one text, the first few of many."""
+    more = len(found) - PROBLEMS_SHOWN_MAX
+    return "; ".join(found[:PROBLEMS_SHOWN_MAX]) + (f"; and {more} more" if more > 0 else "")
+
+
+def shown(text: str) -> str:
+    """Text of a user in quotes, shortened."""
+    if len(text) > SHOWN_CHARACTERS_MAX:
+        text = text[: SHOWN_CHARACTERS_MAX - 3] + "..."
+    return repr(text)
+
+
+def _origin(task: Task) -> Iterator[str]:
+    for field in ("root_id", "parent_id", "stage"):
+        if getattr(task, field):
+            yield f"{field}: only stages of a task have it, and none is published here; leave it empty"
+
+
+def _text(field: str, text: str, characters_max: int, required: bool = True) -> Iterator[str]:
+    if required and not text.strip():
+        yield f"{field}: it is empty; name 1 to {characters_max} characters"
+    elif len(text) > characters_max:
+        yield f"{field}: it has {len(text)} characters; use at most {characters_max}"
+    elif any(not character.isprintable() for character in text):
+        yield f"{field}: {shown(text)} holds control characters; leave them out"
+
+
+def _known(field: str, number: int, values: Sequence[tuple[str, int]]) -> Iterator[str]:
+    if number not in (value for _, value in values):
+        names = ", ".join(f"{value} ({name})" for name, value in values)
+        yield f"{field}: there is no {number}; use one of {names}"
+
+
+def _timeout(timeout_ms: int, limits: Limits) -> Iterator[str]:
+    if not 1 <= timeout_ms <= limits.timeout_ms_max:
+        yield (
+            f"timeout_ms: {timeout_ms} is not possible; "
+            f"give the panel 1 to {limits.timeout_ms_max} milliseconds"
+        )
+
+
+def _input(given: Input, limits: Limits) -> Iterator[str]:
+    kind = given.WhichOneof("kind")
+    size = given.ByteSize()
+    if kind is None:
+        yield "input: it is empty; set one of text, chat, reference"
+    elif size > limits.input_bytes_max:
+        yield (
+            f"input: it has {size} bytes; shorten it to {limits.input_bytes_max}, or keep the "
+            "content elsewhere and send a reference"
+        )
+    elif kind == "text" and not given.text.strip():
+        yield "input.text: it is empty; write what the panel shall answer"
+    elif kind == "chat":
+        yield from _chat(given.chat)
+    elif kind == "reference":
+        yield from _reference(given.reference)
+
+
+def _chat(chat: Chat) -> Iterator[str]:
+    if not chat.messages:
+        yield "input.chat: it has no message; add at least one"
+    for number, message in enumerate(chat.messages):
+        field = f"input.chat.messages[{number}]"
+        if message.role not in CHAT_ROLES:
+            yield f"{field}.role: {shown(message.role)} is unknown; use system, user or assistant"
+        if not message.content.strip():
+            yield f"{field}.content: it is empty; write something or leave the message out"
+
+
+def _reference(reference: Reference) -> Iterator[str]:
+    if not ABSOLUTE_URI.fullmatch(reference.uri):
+        yield f"input.reference.uri: {shown(reference.uri)} is no absolute URI; write scheme:..."
+    if len(reference.sha256) != 32:
+        yield (
+            f"input.reference.sha256: it has {len(reference.sha256)} bytes; "
+            "give the 32 bytes of the content's SHA-256"
+        )
+    if not MEDIA_TYPE.fullmatch(reference.media_type):
+        yield (
+            f"input.reference.media_type: {shown(reference.media_type)} is no media type; "
+            "write type/subtype, for example text/plain"
+        )
+
+
+def _format(given: AnswerFormat) -> Iterator[str]:
+    kind = given.WhichOneof("kind")
+    if kind is None:
+        yield "format: it is empty; set one of choice, text, number, ranking, json"
+    elif kind == "choice":
+        yield from _options("format.choice.options", given.choice.options)
+    elif kind == "ranking":
+        yield from _options("format.ranking.options", given.ranking.options)
+    elif kind == "number":
+        yield from _number(given.number)
+    elif kind == "json":
+        problem = problem_of(given.json.schema)
+        if problem:
+            yield f"format.json.schema: {problem}"
+
+
+def _options(field: str, options: Sequence[Option]) -> Iterator[str]:
+    if not 2 <= len(options) <= OPTIONS_MAX:
+        there = "there is one" if len(options) == 1 else f"there are {len(options)}"
+        yield f"{field}: {there}; give 2 to {OPTIONS_MAX}"
+    seen: set[str] = set()
+    for number, option in enumerate(options[: OPTIONS_MAX + 1]):
+        size = len(option.id.encode())
+        if not 1 <= size <= OPTION_ID_BYTES_MAX:
+            yield f"{field}[{number}].id: it has {size} bytes; use 1 to {OPTION_ID_BYTES_MAX}"
+        elif option.id in seen:
+            yield f"{field}[{number}].id: {shown(option.id)} stands twice; each option needs its own"
+        seen.add(option.id)
+
+
+def _number(bounds: NumberFormat) -> Iterator[str]:
+    for field in ("min", "max"):
+        if bounds.HasField(field) and not math.isfinite(getattr(bounds, field)):
+            yield f"format.number.{field}: it is not finite; give a number or leave it out"
+    if bounds.HasField("min") and bounds.HasField("max") and bounds.min > bounds.max:
+        yield f"format.number: min {bounds.min:g} is above max {bounds.max:g}; swap them"
+
+
+def _policy(policy: Policy, answer_format: AnswerFormat) -> Iterator[str]:
+    yield from _known("policy.method", policy.method, Method.items())
+    yield from _known("policy.selection", policy.selection, Selection.items())
+    if policy.rounds > 1:
+        yield (
+            f"policy.rounds: {policy.rounds} rounds need deliberation, which this version does not "
+            "have; use 1"
+        )
+    if policy.samples > SAMPLES_MAX:
+        yield f"policy.samples: {policy.samples} are too many; use at most {SAMPLES_MAX}"
+    if policy.seats_max > SEATS_MAX:
+        yield f"policy.seats_max: {policy.seats_max} are too many; use at most {SEATS_MAX}"
+    if policy.selection == SELECTION_BROADCAST and policy.seats_max:
+        yield (
+            "policy.seats_max: with SELECTION_BROADCAST every agent of the skill sits; leave it 0, "
+            "or use SELECTION_SKILL"
+        )
+    kind = answer_format.WhichOneof("kind")
+    if policy.method == METHOD_PROBABILITY_WEIGHTED and kind not in (None, "choice"):
+        yield (
+            "policy.method: METHOD_PROBABILITY_WEIGHTED needs options to choose from, the format is "
+            f"{kind}; use METHOD_PLURALITY or format.choice"
+        )
+    yield from _quorum(policy)
+
+
+def _quorum(policy: Policy) -> Iterator[str]:
+    """The part that is known before the panel: seating checks the rest."""
+    seats = policy.seats_max or SEATS_MAX
+    ballots_max = min(seats, SEATS_MAX) * min(policy.samples or 1, SAMPLES_MAX)
+    if policy.quorum > ballots_max:
+        yield (
+            f"policy.quorum: {policy.quorum} ballots are more than the panel can cast "
+            f"({ballots_max}); lower it, or raise policy.seats_max"
+        )
