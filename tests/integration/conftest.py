@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from comitia.broker import HOST, BrokerSettings, EmbeddedBroker
 from comitia.config import DirectorySettings, load
 
