@@ -1,0 +1,91 @@
+"""The engine thread: one per model, so that the event loop never waits for a product and cores are not fought over.
+
+Jobs go in from any thread, up to a bound; the core, which only the thread touches, takes them and works in steps. Between
+two steps new jobs join and cancelled ones leave.
+"""
+
+import threading
+from collections import deque
+from typing import Any, Protocol
+
+from comitia.errors import Overloaded, Retryable
+from comitia.inference.jobs import Job
+
+
+class Core(Protocol):
+    """What the thread drives. Errors of one job end in that job's future; what `step` raises ends the engine."""
+
+    def add(self, job: Job[Any]) -> None:
+        """Take a job; no work yet."""
+
+    def step(self) -> None:
+        """A bounded piece of work; settles the jobs that it finishes."""
+
+    def held(self) -> int:
+        """Jobs taken and not settled."""
+
+    def abandon(self, error: BaseException) -> None:
+        """Fail every job that is held."""
+
+
+class Engine:
+    """Runs `core`; at most `jobs_max` jobs are waiting or under way."""
+
+    def __init__(self, core: Core, name: str, jobs_max: int) -> None:
+        self._core, self._name, self._jobs_max = core, name, jobs_max
+        self._arrived: deque[Job[Any]] = deque()
+        self._held = 0
+        self._changed = threading.Condition()
+        self._closing: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=f"engine-{name}", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job[Any]) -> None:
+        """Queue a job. Raises Overloaded when the bound is reached, Retryable when the engine has ended."""
+        with self._changed:
+            if self._closing is not None:
+                raise Retryable(f"The engine of model '{self._name}' has ended: {self._closing}")
+            if len(self._arrived) + self._held >= self._jobs_max:
+                raise Overloaded(f"Model '{self._name}' has {self._jobs_max} requests at work and takes no more now.")
+            self._arrived.append(job)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """End the thread after its current step; jobs not finished fail with Retryable. Blocks for that step."""
+        with self._changed:
+            if self._closing is None:
+                self._closing = Retryable(f"The engine of model '{self._name}' was closed.")
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while self._take():
+                self._core.step()
+        except BaseException as error:
+            self._end(error)
+            raise
+        self._end(None)
+
+    def _take(self) -> bool:
+        """Move arrived jobs to the core, waiting where there is nothing to do; False once closing."""
+        with self._changed:
+            self._held = self._core.held()
+            self._changed.wait_for(lambda: self._arrived or self._held or self._closing)
+            if self._closing is not None:
+                return False
+            while self._arrived:
+                self._core.add(self._arrived.popleft())
+            self._held = self._core.held()
+            return True
+
+    def _end(self, error: BaseException | None) -> None:
+        with self._changed:
+            if error is not None:
+                self._closing = error
+            waiting = list(self._arrived)
+            self._arrived.clear()
+        reason = Retryable(f"The engine of model '{self._name}' has ended: {self._closing}")
+        self._core.abandon(reason)
+        for job in waiting:
+            job.fail(reason)

@@ -1,0 +1,60 @@
+"""What waits for the engine: a request and the future of its answer, which the event loop awaits in another thread."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comitia.ports import Embeddings, Generation, Prompt, Sampling, Scores
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Job(Generic[T]):
+    """One request. Cancelling the future takes the job out of the engine between two steps."""
+
+    future: "Future[T]" = field(default_factory=Future)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits any more."""
+        return self.future.cancelled()
+
+    def settle(self, result: T) -> None:
+        """Hand over the answer, unless nobody waits."""
+        if self.future.set_running_or_notify_cancel():
+            self.future.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        """Hand over the error, unless nobody waits or an answer was given."""
+        if not self.future.done() and self.future.set_running_or_notify_cancel():
+            self.future.set_exception(error)
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class ScoreJob(Job[Scores]):
+    """Log-likelihoods of `options` after `prompt`."""
+
+    prompt: Prompt
+    options: tuple[str, ...]
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class GenerateJob(Job[Generation]):
+    """Text after `prompt`."""
+
+    prompt: Prompt
+    sampling: Sampling
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class EmbedJob(Job[Embeddings]):
+    """Vectors of `texts`; `vectors` fills up as batches come back."""
+
+    texts: Sequence[str]
+    tokens: int = 0
+    vectors: dict[int, NDArray[np.float32]] = field(default_factory=dict)
