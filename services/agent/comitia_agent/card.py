@@ -1,0 +1,236 @@
+"""Agent cards: agents/*.yaml in, frozen `AgentProfile` out. A card is the whole agent: model,
+prompts, role, decoding.
+
+Reading is strict: an unknown, missing, doubled or ill-typed field is a ConfigError that names the
+file and the field. Also here: the digest under which a card is published, and the AgentCard
+message made of it. No I/O but reading the YAML file.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from comitia.errors import ConfigError
+from comitia.topics import AGENT_NAME
+from comitia.v1.agent_card_pb2 import AgentCard
+from comitia.v1.answer_pb2 import ModelRef
+from comitia.v1.format_pb2 import FormatKind
+from comitia.v1.input_pb2 import InputKind
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+SKILL = r"^[A-Za-z0-9._:-]{1,64}$"
+
+
+def _item(item: str) -> str:
+    if item.count("{input}") != 1:
+        raise ValueError("must hold {input} exactly once")
+    return item
+
+
+Item = Annotated[str, AfterValidator(_item)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Example(_Block):
+    """A worked example. `answer` is an option's id for choices, else the text to be imitated."""
+
+    input: Text
+    answer: Text
+
+
+class Calibration(_Block):
+    """Corrects the log-likelihoods of options before the softmax: scale * (log p(o|x) -
+    baseline(o) + bias(o)).
+
+    `content_free`: the baseline is the mean log p(o|c) over these inputs c that say nothing,
+    asked of the model itself (contextual calibration: Zhao et al., "Calibrate Before Use", ICML
+    2021, arXiv:2102.09690; as a difference of logarithms it is PMI-DC, Holtzman et al., EMNLP
+    2021, DOI 10.18653/v1/2021.emnlp-main.564). `bias`: nats per option id, fitted beforehand; it
+    applies to tasks with just these options. `scale`: 1 / temperature. `source` says what bias
+    and scale were fitted on.
+    """
+
+    content_free: tuple[str, ...] = ()
+    bias: dict[str, float] = Field(default_factory=dict)
+    scale: float = Field(default=1.0, gt=0.0)
+    source: str = ""
+
+    @model_validator(mode="after")
+    def _says_its_source(self) -> "Calibration":
+        if (self.bias or self.scale != 1.0) and not self.source:
+            raise ValueError("bias or scale without source: say what they were fitted on")
+        return self
+
+
+class Prompt(_Block):
+    """How a task becomes the model's input.
+
+    `item` holds {input} and may hold {options}; examples are written by the same item.
+    `completion` puts `system`, examples and item one after the other with blank lines between;
+    `chat` makes turns of them by the model's chat template. `words`: option id -> what the model
+    reads and is scored on instead of the option's text.
+    """
+
+    style: Literal["completion", "chat"] = "completion"
+    system: str = ""
+    item: Item
+    examples: tuple[Example, ...] = ()
+    words: dict[str, Text] = Field(default_factory=dict)
+
+
+class Choice(Prompt):
+    """A prompt whose answer is the likeliest option."""
+
+    calibration: Calibration = Calibration()
+
+
+class Generated(Prompt):
+    """A prompt whose answer is written by the model. `temperature` 0 is greedy; `stop` strings
+    end the answer.
+    """
+
+    tokens_max: int = Field(default=64, ge=1, le=4096)
+    temperature: float = Field(default=0.0, ge=0.0, le=2.0)
+    stop: tuple[Text, ...] = ()
+
+
+class Nearest(_Block):
+    """Choice by an encoder: similarity of the input to labelled examples, or, without any, to the
+    options' texts.
+
+    `examples`: option id -> texts that belong to it.
+
+    log-weight(o) = mean over the `neighbours` most similar examples of o of similarity /
+    `temperature`.
+    """
+
+    examples: dict[str, Annotated[tuple[Text, ...], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
+    neighbours: int = Field(default=8, ge=1)
+    temperature: float = Field(default=0.05, gt=0.0)
+    calibration: Calibration = Calibration()
+
+
+class Skill(_Block):
+    """How one skill is answered, by the kind of answer asked for. Rankings are made from `choice`
+    or `nearest`.
+    """
+
+    choice: Choice | None = None
+    nearest: Nearest | None = None
+    text: Generated | None = None
+    number: Generated | None = None
+
+    @model_validator(mode="after")
+    def _answers_something(self) -> "Skill":
+        if not (self.choice or self.nearest or self.text or self.number):
+            raise ValueError("says nothing: give at least one of choice, nearest, text, number")
+        if self.choice and self.nearest:
+            raise ValueError("give choice or nearest, not both")
+        return self
+
+
+class AgentProfile(_Block):
+    """An agent's card as it stands in the repository. `model` names a card in the folder of
+    models.
+    """
+
+    name: Annotated[str, Field(pattern=f"^{AGENT_NAME.pattern}$")]
+    version: int = Field(ge=1, lt=2**32)
+    description: Text
+    role: str = "solver"
+    model: Text
+    skills: dict[Annotated[str, Field(pattern=SKILL)], Skill] = Field(min_length=1)
+
+    def digest(self, model_digest: str) -> str:
+        """ "sha256:..." over all that decides the answers: this card and the files of its model."""
+        whole = {"card": self.model_dump(mode="json"), "model": model_digest}
+        text = json.dumps(whole, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+    def message(self, model_digest: str) -> AgentCard:
+        """The card as other services read it."""
+        skills = self.skills.values()
+        offered = {
+            FormatKind.FORMAT_KIND_CHOICE: any(skill.choice or skill.nearest for skill in skills),
+            FormatKind.FORMAT_KIND_TEXT: any(skill.text for skill in skills),
+            FormatKind.FORMAT_KIND_NUMBER: any(skill.number for skill in skills),
+            FormatKind.FORMAT_KIND_RANKING: any(skill.choice or skill.nearest for skill in skills),
+        }
+        return AgentCard(
+            name=self.name,
+            version=self.version,
+            description=self.description,
+            skills=list(self.skills),
+            role=self.role,
+            inputs=[InputKind.INPUT_KIND_TEXT, InputKind.INPUT_KIND_CHAT],
+            formats=[kind for kind, does in offered.items() if does],
+            model=ModelRef(name=self.model, digest=model_digest),
+        )
+
+
+def card_key(name: str, version: int, digest: str) -> str:
+    """The key of a card in the `agents` topic."""
+    return f"{name}@{version}@{digest}"
+
+
+def read_card(path: Path) -> AgentProfile:
+    """Parse one card. ConfigError names the file and every field that is wrong."""
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Plain)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read as an agent card: {error}") from error
+    try:
+        return AgentProfile.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_in_words(error)}") from error
+
+
+def read_cards(paths: Sequence[Path]) -> list[AgentProfile]:
+    """Parse the cards of one process. ConfigError when there is none, a name comes twice, or
+    their models differ.
+    """
+    profiles = [read_card(path) for path in paths]
+    if not profiles:
+        raise ConfigError("COMITIA_AGENT_CARDS names no card")
+    names = [profile.name for profile in profiles]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"several of the cards are named {twice[0]!r}; rename all but one")
+    models = sorted({profile.model for profile in profiles})
+    if len(models) > 1:
+        raise ConfigError(
+            f"agents of one process share one model, but the cards name {', '.join(models)}; "
+            "start one process per model"
+        )
+    return profiles
+
+
+class _Plain(yaml.BaseLoader):
+    """Keeps every scalar as text, so that options named yes, no or 1 stay what they are; the
+    model converts the rest.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.YAMLError(f"{twice[0]!r} stands twice in one mapping{node.start_mark}")
+        return super().construct_mapping(node, deep)
+
+
+def _in_words(error: ValidationError) -> str:
+    lines = []
+    for detail in error.errors():
+        where = ".".join(str(part) for part in detail["loc"] if part != "[key]")
+        what = detail["msg"].removeprefix("Value error, ")
+        lines.append(f"{where}: {what}" if where else what)
+    return "; ".join(lines)

@@ -1,0 +1,103 @@
+"""The agent's behaviour: an Assignment in, an Answer out, through ports.Model alone.
+
+What the model cannot do ends in an abstention that says why, so that a seat is never silently
+missing. Retryable and Overloaded pass through: the runtime tries again until the deadline and
+abstains then (FAILED, OVERLOADED).
+"""
+
+from comitia.effects import Publish, Recorded
+from comitia.errors import ConfigError, Poison
+from comitia.ports import Clock, Model
+from comitia.v1.answer_pb2 import AbstentionReason, Answer, ModelRef, Timings
+from comitia.v1.assignment_pb2 import Assignment
+from comitia.v1.panel_event_pb2 import PanelEvent
+
+from comitia_agent.answers import abstain, choice, ranking
+from comitia_agent.card import AgentProfile
+from comitia_agent.choosing import Unsupported, make_chooser
+from comitia_agent.prompts import input_text
+from comitia_agent.writing import Writer
+
+UNSUPPORTED = AbstentionReason.ABSTENTION_REASON_UNSUPPORTED
+FAILED = AbstentionReason.ABSTENTION_REASON_FAILED
+TOO_LONG = AbstentionReason.ABSTENTION_REASON_TOO_LONG
+UINT32_MAX = 2**32 - 1
+
+
+class Agent:
+    """One agent of a process; several share the model. `answer_bytes_max` bounds the Answer as a
+    message.
+    """
+
+    def __init__(
+        self, profile: AgentProfile, model: Model, clock: Clock, answer_bytes_max: int
+    ) -> None:
+        self.profile = profile
+        self._model = model
+        self._clock = clock
+        self._answer_bytes_max = answer_bytes_max
+        skills = profile.skills.items()
+        self._choosers = {
+            name: chooser for name, skill in skills if (chooser := make_chooser(skill, model))
+        }
+        self._text = {name: Writer(skill.text, model) for name, skill in skills if skill.text}
+        self._number = {name: Writer(skill.number, model) for name, skill in skills if skill.number}
+
+    async def prepare(self) -> None:
+        """Do what every task shares: prefill prompts, embed examples. ConfigError when the model
+        cannot do what the card asks.
+        """
+        for chooser in self._choosers.values():
+            await chooser.prepare()
+
+    async def handle(self, recorded: Recorded[Assignment]) -> tuple[Publish]:
+        """The answer, addressed as the assignment says."""
+        assignment = recorded.message
+        event = PanelEvent(task_id=assignment.task.id, answer=await self.answer(recorded))
+        key = assignment.task.root_id or assignment.task.id
+        return (Publish(assignment.reply_topic, key, event, partition=assignment.reply_partition),)
+
+    async def answer(self, recorded: Recorded[Assignment]) -> Answer:
+        """Work on one assignment. Raises Retryable and Overloaded; every other failure is an
+        abstention.
+        """
+        assignment = recorded.message
+        begun_ms = self._clock.monotonic_ms()
+        queued_ms = max(0, self._clock.now_ms() - recorded.append_ms)
+        try:
+            answer = await self._work(assignment)
+        except Unsupported as error:
+            answer = abstain(UNSUPPORTED, str(error))
+        except Poison as error:
+            answer = abstain(TOO_LONG if error.reason == "TOO_LONG" else FAILED, str(error))
+        except (ConfigError, ValueError) as error:
+            answer = abstain(FAILED, str(error))
+        if answer.ByteSize() > self._answer_bytes_max:
+            size = answer.ByteSize()
+            answer = abstain(FAILED, f"the answer has {size} bytes of {self._answer_bytes_max}")
+        answer.assignment_id = assignment.id
+        answer.agent = self.profile.name
+        answer.model.CopyFrom(ModelRef(name=self._model.name, digest=self._model.digest))
+        answer.deadline_ms = assignment.deadline_ms
+        worked_ms = round(self._clock.monotonic_ms() - begun_ms)
+        answer.timings.CopyFrom(
+            Timings(queued_ms=min(queued_ms, UINT32_MAX), worked_ms=min(worked_ms, UINT32_MAX))
+        )
+        return answer
+
+    async def _work(self, assignment: Assignment) -> Answer:
+        task = assignment.task
+        text = input_text(task.input)
+        if text is None:
+            raise Unsupported("this agent reads text and chat, not references")
+        chooser = self._choosers.get(task.skill)
+        kind = task.format.WhichOneof("kind")
+        if kind == "choice" and chooser:
+            return choice(await chooser.weigh(text, task.format.choice.options))
+        if kind == "ranking" and chooser:
+            return ranking(await chooser.weigh(text, task.format.ranking.options))
+        if kind == "text" and task.skill in self._text:
+            return await self._text[task.skill].text(text, assignment)
+        if kind == "number" and task.skill in self._number:
+            return await self._number[task.skill].number(text, assignment)
+        raise Unsupported(f"this agent does not answer tasks of skill {task.skill!r} with a {kind}")

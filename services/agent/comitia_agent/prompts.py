@@ -1,0 +1,92 @@
+"""Prompts: a card's `Prompt` and a task's input and options in, the model's input and the options
+as the model reads them out.
+
+Pure but for the chat template, which is the model's (`render`). A prompt is split where the input
+begins, so that all that stands before it (instructions, examples) is prefilled once and shared by
+every task.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from comitia import ports
+from comitia.v1.format_pb2 import Option
+from comitia.v1.input_pb2 import Input
+
+from comitia_agent.card import Example, Prompt
+
+Render = Callable[[Sequence[tuple[str, str]]], str]
+
+# Stands for the input while a prompt is put together; U+001F is a control character that no text
+# should hold.
+_MARK = "\x1finput\x1f"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A prompt without its input: `prefix + input + after`. `words`: what the model is scored on,
+    one per option.
+    """
+
+    prefix: str
+    after: str
+    words: tuple[str, ...]
+
+    def fill(self, text: str) -> ports.Prompt:
+        """The model's input. The blank before the input goes with it: byte-level tokens begin
+        with their blank.
+        """
+        prefix = self.prefix.removesuffix(" ")
+        blank = self.prefix[len(prefix) :]
+        return ports.Prompt(prefix, blank + _harmless(text) + self.after)
+
+
+def make_frame(prompt: Prompt, options: Sequence[Option], render: Render) -> Frame:
+    """Put instructions, examples and item together; `options` is empty where the answer is free."""
+    words = [_word(prompt, option) for option in options]
+    listing = ", ".join(_harmless(word) for word in words)
+    if prompt.style == "chat":
+        turns = [("system", prompt.system)] if prompt.system else []
+        for example in prompt.examples:
+            turns.append(("user", _item(prompt, example.input, listing)))
+            turns.append(("assistant", _said(prompt, example)))
+        whole = render([*turns, ("user", _item(prompt, _MARK, listing))])
+        lead = ""
+    else:
+        shown = [f"{_item(prompt, e.input, listing)} {_said(prompt, e)}" for e in prompt.examples]
+        head = [prompt.system] if prompt.system else []
+        whole = "\n\n".join([*head, *shown, _item(prompt, _MARK, listing)])
+        lead = " "
+    prefix, after = whole.split(_MARK)
+    return Frame(prefix, after, tuple(lead + word for word in words))
+
+
+def input_text(task_input: Input) -> str | None:
+    """The input as one text, None for a kind that this agent cannot read. A conversation becomes
+    lines of "role: content".
+    """
+    kind = task_input.WhichOneof("kind")
+    if kind == "text":
+        return task_input.text
+    if kind == "chat":
+        return "\n".join(f"{turn.role}: {turn.content}" for turn in task_input.chat.messages)
+    return None
+
+
+def _item(prompt: Prompt, text: str, listing: str) -> str:
+    return prompt.item.replace("{options}", listing).replace("{input}", text)
+
+
+def _word(prompt: Prompt, option: Option) -> str:
+    return prompt.words.get(option.id, option.text or option.id)
+
+
+def _said(prompt: Prompt, example: Example) -> str:
+    return prompt.words.get(example.answer, example.answer)
+
+
+def _harmless(text: str) -> str:
+    """Keep a user's text from closing its turn: control tokens of chat templates are written
+    <|...|>.
+    """
+    return text.replace(_MARK, "").replace("<|", "< |")

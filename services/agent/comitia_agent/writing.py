@@ -1,0 +1,97 @@
+"""How an agent writes: text by generation, a number by generation and reading the first number in
+what was written.
+
+Parsing is pure; the only call is the model's `generate`. Every sample of a seat draws with a seed
+of its own.
+"""
+
+import hashlib
+import math
+import re
+
+from comitia.ports import Model, Sampling
+from comitia.v1.answer_pb2 import AbstentionReason, Answer
+from comitia.v1.assignment_pb2 import Assignment
+from comitia.v1.format_pb2 import NumberFormat
+from comitia.v1.value_pb2 import Value
+
+from comitia_agent.answers import abstain, usage_of
+from comitia_agent.card import Generated
+from comitia_agent.prompts import make_frame
+
+UNDECIDED = AbstentionReason.ABSTENTION_REASON_UNDECIDED
+# A sign, digits (grouped by commas or not), a fraction, an exponent.
+_NUMBER = re.compile(r"[-+\u2212]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?")
+
+
+class Writer:
+    """Writes by one prompt of a card."""
+
+    def __init__(self, card: Generated, model: Model) -> None:
+        self._card = card
+        self._model = model
+        self._frame = make_frame(card, (), model.render)
+
+    async def text(self, text: str, assignment: Assignment) -> Answer:
+        """Free text of at most the task's and the card's tokens. Raises whatever the model
+        raises.
+        """
+        asked = assignment.task.format.text.tokens_max or self._card.tokens_max
+        return await self._write(text, assignment, min(asked, self._card.tokens_max))
+
+    async def number(self, text: str, assignment: Assignment) -> Answer:
+        """A number within the task's bounds; abstains where none was written. Raises whatever the
+        model raises.
+        """
+        answer = await self._write(text, assignment, self._card.tokens_max)
+        if not answer.HasField("value"):
+            return answer
+        written = answer.value.text
+        try:
+            number = read_number(written, assignment.task.format.number)
+        except ValueError as error:
+            refused = abstain(UNDECIDED, f"{error}: {written[:200]!r}")
+            refused.usage.CopyFrom(answer.usage)
+            return refused
+        answer.value.CopyFrom(Value(number=number))
+        answer.rationale = f"read from: {written[:200]}"
+        return answer
+
+    async def _write(self, text: str, assignment: Assignment, tokens_max: int) -> Answer:
+        card = self._card
+        sampling = Sampling(tokens_max, card.temperature, seed_of(assignment), card.stop)
+        made = await self._model.generate(self._frame.fill(text), sampling)
+        written = made.text.strip()
+        if not written:
+            answer = abstain(UNDECIDED, "the model wrote nothing")
+        else:
+            cut = f"; cut at {tokens_max} tokens" if made.finish == "length" else ""
+            answer = Answer(value=Value(text=written), rationale=f"generated{cut}")
+        answer.usage.CopyFrom(usage_of(made.usage))
+        return answer
+
+
+def read_number(written: str, asked: NumberFormat) -> float:
+    """The first number of a text. ValueError, with a reason, when there is none, or it is out of
+    bounds.
+    """
+    found = _NUMBER.search(written)
+    if found is None:
+        raise ValueError("the model wrote no number")
+    number = float(found.group().replace(",", "").replace("\u2212", "-"))
+    if not math.isfinite(number):
+        raise ValueError("the model wrote a number that is not finite")
+    if asked.HasField("min") and number < asked.min:
+        raise ValueError(f"the model wrote a number below {asked.min:g}")
+    if asked.HasField("max") and number > asked.max:
+        raise ValueError(f"the model wrote a number above {asked.max:g}")
+    return number
+
+
+def seed_of(assignment: Assignment) -> int:
+    """The task's seed, spread over agents, samples and rounds: the same work gives the same draw,
+    others differ. 63 bits.
+    """
+    parts = (assignment.task.seed, assignment.agent, assignment.sample, assignment.round)
+    digest = hashlib.sha256(":".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
