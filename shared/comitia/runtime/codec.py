@@ -35,8 +35,13 @@ class Codec:
         self._count = 0
         self._constant: dict[type[Message], Headers] = {}
 
-    def decode(self, message: type[M], record: Record) -> Recorded[M]:
-        """The record's message and where it stands. Poison (UNREADABLE) when it is not one."""
+    def decode(
+        self, message: type[M], record: Record, traceparent: str | None = None
+    ) -> Recorded[M]:
+        """The record's message and where it stands. Poison (UNREADABLE) when it is not one.
+
+        `traceparent` replaces the record's own, for a caller that has opened a span.
+        """
         if not record.value:
             raise Poison(
                 f"empty value: expected the bytes of a {message.DESCRIPTOR.full_name}", UNREADABLE
@@ -54,7 +59,7 @@ class Codec:
             record.partition,
             record.offset,
             record.timestamp_ms,
-            trace_context(record.headers)[0],
+            trace_context(record.headers)[0] if traceparent is None else traceparent,
         )
 
     def encode(self, publish: Publish, traceparent: str = "", tracestate: str = "") -> Outgoing:

@@ -8,6 +8,8 @@ names are those of KIP-1034 (dead letter queue in Kafka Streams), so that its to
 import re
 from collections.abc import Callable, Sequence
 
+from google.protobuf.message import Message
+
 from comitia.effects import DeadLetter, Effect, Publish
 from comitia.errors import Poison
 from comitia.ports import Ack, Outgoing, Record
@@ -15,6 +17,8 @@ from comitia.runtime.codec import Codec, trace_context
 from comitia.runtime.partitioner import partition_of
 from comitia.topics import TOPICS, Names
 from comitia.v1 import dead_letter_pb2, decision_pb2, panel_event_pb2
+from comitia.v1.assignment_pb2 import Assignment
+from comitia.v1.task_pb2 import Task
 
 HEADERS_BYTES_MAX = 64 * 1024
 ERROR_BYTES_MAX = 16 * 1024
@@ -31,6 +35,15 @@ def readable_task_id(record: Record) -> str:
     """The task's id from the record's key, where the value cannot be read; "" when it is none."""
     key = record.key or b""
     return key.decode() if _TASK_ID.fullmatch(key) else ""
+
+
+def task_id_of(message: Message) -> str:
+    """Id of the task that a message of ours is or speaks of; "" when it names none."""
+    if isinstance(message, Task):
+        return message.id
+    if isinstance(message, Assignment):
+        return message.task.id
+    return str(getattr(message, "task_id", ""))
 
 
 def letter(codec: Codec, names: Names, original: Record, why: DeadLetter, service: str) -> Outgoing:

@@ -1,0 +1,316 @@
+"""The workers loop (agents): assignments in, answers out, finished in any order; at least once.
+
+In come the assignments of one agent's inbox; each is answered by an async function, a bounded
+number at a time; the answer is acknowledged before the assignment's offset may be committed, and
+the committed offset is the oldest unfinished one. The inbox is paused at the bound and resumed
+below it. Work whose deadline has passed, or whose task was stopped, is not begun. A passing fault
+is tried again until the deadline; what fails for good becomes an abstention, with a dead letter.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from comitia.effects import DeadLetter, Effect, Recorded
+from comitia.errors import Overloaded, Poison, Retryable
+from comitia.ports import Partitions, Reader, ReaderSpec, Record, TopicPartition
+from comitia.runtime import dead_letters
+from comitia.runtime.abstain import abstention
+from comitia.runtime.context import Runtime
+from comitia.runtime.delivery import Delivery, Job, trace_of
+from comitia.runtime.offsets import Offsets
+from comitia.runtime.reading import Commits, every, fetch, low_waters
+from comitia.runtime.retry import Backoff, Stopped, persist
+from comitia.telemetry import spans
+from comitia.telemetry.measures import messaging
+from comitia.telemetry.names import (
+    ASSIGNMENTS_DROPPED,
+    CONSUMED,
+    IN_FLIGHT,
+    RETRIES,
+    WAITING,
+    Attribute,
+    Operation,
+)
+from comitia.v1.assignment_pb2 import Assignment
+
+_LOG = logging.getLogger("comitia.workers")
+_DELIVER_MAX = 500
+
+
+def _never(_: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersSpec:
+    """One agent's work.
+
+    `answer` may raise Retryable or Overloaded (tried again), Poison (given up). `in_flight_max` is
+    how many assignments are worked on at once, and as many again may wait. `stopped(task id)` tells
+    whether nobody waits for an answer any more.
+    """
+
+    agent: str
+    in_flight_max: int
+    answer: Callable[[Recorded[Assignment]], Awaitable[Sequence[Effect]]]
+    stopped: Callable[[str], bool] = _never
+
+
+@dataclass(slots=True, eq=False)
+class _Inbox:
+    """One held partition: its offsets, and the work of it that has begun, by offset."""
+
+    offsets: Offsets = field(default_factory=Offsets)
+    running: dict[int, "_Work"] = field(default_factory=dict)
+    held: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class _Work:
+    """One assignment on its way."""
+
+    record: Record
+    inbox: _Inbox
+    job: Job
+    recorded: Recorded[Assignment] | None = None
+
+
+async def run_workers(runtime: Runtime, spec: WorkersSpec) -> None:
+    """Work until `runtime.stop`; then finish what has begun."""
+    await Workers(runtime, spec).run()
+
+
+class Workers:
+    """The workers of one agent. `in_flight` and `waiting` tell heartbeats how busy it is."""
+
+    def __init__(self, runtime: Runtime, spec: WorkersSpec) -> None:
+        self._runtime = runtime
+        self._spec = spec
+        self._condition = f"inbox {spec.agent}"
+        self._group = runtime.names.group(f"agent.{spec.agent}")
+        self._inboxes: dict[TopicPartition, _Inbox] = {}
+        # Held until lately: their work goes on, and is not begun again if the partition comes back.
+        self._lost: dict[TopicPartition, _Inbox] = {}
+        self._waiting: deque[_Work] = deque()
+        self._done: deque[_Work] = deque()
+        self._wake = asyncio.Event()
+        self._paused = False
+        self._closing = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reader: Reader | None = None
+        self._commits: Commits | None = None
+        self._delivery: Delivery
+        runtime.health.set(self._condition, "waiting for its partitions")
+        agent: dict[str, str] = {Attribute.COMITIA_AGENT: spec.agent}
+        runtime.telemetry.observe(IN_FLIGHT, lambda: [(self.in_flight, agent)])
+        runtime.telemetry.observe(WAITING, lambda: [(self.waiting, agent)])
+
+    @property
+    def in_flight(self) -> int:
+        """Assignments begun and not answered."""
+        return len(self._tasks)
+
+    @property
+    def waiting(self) -> int:
+        """Assignments fetched and not begun."""
+        return len(self._waiting)
+
+    async def run(self) -> None:
+        """Work until `runtime.stop`; then finish what has begun."""
+        runtime = self._runtime
+        spec = ReaderSpec(
+            topics=(runtime.names.inbox(self._spec.agent),),
+            group=self._group,
+            instance_id=runtime.member_id,
+            # Work is safe to begin early: only answers to assignments that the log lists count.
+            read_committed=False,
+            on_assigned=self._assigned,
+            on_revoked=self._revoked,
+        )
+        try:
+            writer = await persist(runtime, "broker", runtime.log.writer)
+            self._delivery = Delivery(runtime, writer)
+            reader = await persist(runtime, "broker", lambda: runtime.log.reader(spec))
+        except Stopped:
+            return
+        self._reader, self._commits = reader, Commits(reader)
+        try:
+            async with asyncio.TaskGroup() as group:
+                commits = group.create_task(every(runtime.commit_interval_ms, self._commit))
+                answers = group.create_task(self._deliver())
+                await self._read(reader)
+                self._waiting.clear()
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
+                self._closing = True
+                self._wake.set()
+                await answers
+                commits.cancel()
+            await self._commit()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await reader.close()
+            await writer.close()
+
+    async def _read(self, reader: Reader) -> None:
+        backoff = Backoff(self._runtime.instance)
+        bound = 2 * self._spec.in_flight_max
+        while not self._runtime.stop.is_set():
+            busy = self.in_flight + self.waiting + len(self._done)
+            if self._paused and busy <= self._spec.in_flight_max:
+                self._paused = False
+                reader.resume(reader.assignment())
+            elif not self._paused and busy >= bound:
+                self._paused = True
+                reader.pause(reader.assignment())
+            # Paused or not, fetching goes on: a member that does not poll is thrown out.
+            records = await fetch(self._runtime, reader, max(bound - busy, 1), backoff)
+            for record in records:
+                self._take(record)
+            if records:
+                topic = messaging(records[0].topic, Operation.POLL)
+                self._runtime.telemetry.add(CONSUMED, len(records), topic)
+            self._begin_some()
+
+    def _take(self, record: Record) -> None:
+        inbox = self._inboxes.get(TopicPartition(record.topic, record.partition))
+        if inbox is None:
+            return
+        inbox.offsets.begin(record.offset)
+        if record.offset not in inbox.running:
+            self._waiting.append(_Work(record, inbox, Job((), record, trace=trace_of(record))))
+
+    def _begin_some(self) -> None:
+        while self._waiting and len(self._tasks) < self._spec.in_flight_max:
+            work = self._waiting.popleft()
+            if work.inbox.held:
+                self._begin(work)
+
+    def _begin(self, work: _Work) -> None:
+        runtime, record, job = self._runtime, work.record, work.job
+        work.inbox.running[record.offset] = work
+        if runtime.telemetry.tracer is not None:
+            job.span = spans.start_process(runtime.telemetry.tracer, record, self._group, job.trace)
+            job.trace = (spans.traceparent_of(job.span), job.trace[1])
+        try:
+            work.recorded = runtime.codec.decode(Assignment, record, job.trace[0])
+        except Poison as poison:
+            job.failed = poison
+            self._finish_later(work)
+            return
+        assignment = work.recorded.message
+        job.task_id = assignment.task.id
+        reason = ""
+        if self._spec.stopped(job.task_id):
+            reason = "STOPPED"
+        elif runtime.clock.now_ms() >= assignment.deadline_ms:
+            reason = "EXPIRED"
+        if reason:
+            attributes: dict[str, str] = {
+                Attribute.COMITIA_AGENT: self._spec.agent,
+                Attribute.COMITIA_REASON: reason,
+            }
+            runtime.telemetry.add(ASSIGNMENTS_DROPPED, 1, attributes)
+            self._finish(work)
+            return
+        task = asyncio.create_task(self._answer(work, work.recorded))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        self._begin_some()
+
+    async def _answer(self, work: _Work, recorded: Recorded[Assignment]) -> None:
+        backoff = Backoff(recorded.message.id)
+        while True:
+            try:
+                work.job.effects = await self._spec.answer(recorded)
+            except (Retryable, Overloaded) as error:
+                pause_ms = backoff.next_ms()
+                if self._runtime.clock.now_ms() + pause_ms >= recorded.message.deadline_ms:
+                    kind = "OVERLOADED" if isinstance(error, Overloaded) else "RETRIES_EXHAUSTED"
+                    work.job.failed = Poison(str(error), kind)
+                    break
+                self._runtime.telemetry.add(RETRIES, 1, {Attribute.COMITIA_REASON: "answer"})
+                await asyncio.sleep(pause_ms / 1000)
+            except Poison as poison:
+                work.job.failed = poison
+                break
+            except Exception as error:  # noqa: BLE001 - a bug met by one assignment is its fate
+                _LOG.exception("assignment %s failed", recorded.message.id)
+                work.job.failed = Poison(f"{type(error).__name__}: {error}", "HANDLER_FAILED")
+                break
+            else:
+                break
+        self._finish_later(work)
+
+    def _finish_later(self, work: _Work) -> None:
+        self._done.append(work)
+        self._wake.set()
+
+    async def _deliver(self) -> None:
+        """Answers in batches, one batch in flight; what gets ready meanwhile goes with the next."""
+        while self._done or not self._closing:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._done:
+                batch = list(self._done)[:_DELIVER_MAX]
+                await self._delivery.deliver([w.job for w in batch if w.job.failed is None])
+                for work in batch:
+                    if work.job.failed is not None:
+                        await self._give_up(work, work.job.failed)
+                    self._done.popleft()
+                    self._finish(work)
+
+    def _finish(self, work: _Work) -> None:
+        """Nothing is left to be done for it, whether its partition is still held or not."""
+        if work.job.span is not None:
+            work.job.span.end()
+        work.inbox.running.pop(work.record.offset, None)
+        work.inbox.offsets.finish(work.record.offset)
+
+    async def _give_up(self, work: _Work, why: Poison) -> None:
+        record, job = work.record, work.job
+        _LOG.warning(
+            "%s[%d] offset %d to the dead letters: %s: %s",
+            *(record.topic, record.partition, record.offset, why.reason, why),
+        )
+        if job.span is not None:
+            spans.fail(job.span, why)
+        task_id = job.task_id or dead_letters.readable_task_id(record)
+        await self._delivery.keep(job, record, DeadLetter(why.reason, str(why), task_id))
+        if work.recorded is not None:
+            effects = (abstention(work.recorded, self._spec.agent, why),)
+            await self._delivery.deliver((Job(effects, record, trace=job.trace),))
+
+    async def _commit(self) -> None:
+        if self._commits is not None:
+            held = {tp: inbox.offsets for tp, inbox in self._inboxes.items()}
+            await self._commits.commit(low_waters(held))
+
+    def _assigned(self, partitions: Partitions) -> None:
+        self._inboxes = {}
+        for tp in partitions:
+            inbox = self._inboxes[tp] = _Inbox()
+            former = self._lost.pop(tp, None)
+            for offset, work in former.running.items() if former is not None else ():
+                inbox.running[offset] = work
+                work.inbox = inbox
+        if self._commits is not None:
+            self._commits.forget()
+        if self._paused and self._reader is not None:
+            # A rebalance forgets pauses.
+            self._reader.pause(partitions)
+        self._runtime.health.set(self._condition, None)
+
+    def _revoked(self, partitions: Partitions) -> None:
+        for tp in partitions:
+            inbox = self._inboxes.pop(tp, None)
+            if inbox is not None:
+                inbox.held = False
+                self._lost[tp] = inbox
