@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 from comitia.effects import DeadLetter, DecidedTask, Effect, Publish, Recorded, StopWork, Timer
 from comitia.errors import Poison
-from comitia.v1.answer_pb2 import Answer
 from comitia.v1.decision_pb2 import (
     DECISION_STATUS_CANCELLED,
     DECISION_STATUS_FAILED,
@@ -23,16 +22,15 @@ from comitia.v1.decision_pb2 import (
     Decision,
     DecisionStatus,
 )
-from comitia.v1.panel_event_pb2 import ListedAssignment, PanelEvent, PanelOpened
+from comitia.v1.panel_event_pb2 import PanelEvent, PanelOpened
 from comitia.v1.task_pb2 import Task
 
 from comitia_aggregator import decision
+from comitia_aggregator.answers import count, hold, wait_until
 from comitia_aggregator.decision import Ending
 from comitia_aggregator.state import (
-    Early,
     Rules,
     TaskState,
-    ballot_of,
     digest_of,
     head_of,
     heap_bytes,
@@ -89,14 +87,6 @@ def after(decided: DecidedTask, event: Event) -> Effects:
     return _unless_same(decided.task_id, decided.digest, task)
 
 
-def listed(panel: PanelOpened, assignment_id: str) -> ListedAssignment | None:
-    """The listing that makes an answer count; None when the panel lists no such assignment."""
-    for assignment in panel.assignments:
-        if assignment.id == assignment_id:
-            return assignment
-    return None
-
-
 def _panel_opened(state: TaskState, event: Event, rules: Rules) -> Effects:
     panel = event.message.panel_opened
     if state.panel is not None or state.decided:
@@ -110,7 +100,7 @@ def _panel_opened(state: TaskState, event: Event, rules: Rules) -> Effects:
     early, state.early = state.early, ()
     for one in early:
         state.size_bytes -= heap_bytes(one.answer)
-        _count(state, kept, one.answer, one.append_ms, rules)
+        count(state, kept, one.answer, one.append_ms, rules)
     if state.cancelled is not None:
         return _cancel(state, kept, event.append_ms, rules)
     if not kept.assignments:
@@ -124,9 +114,9 @@ def _answer(state: TaskState, event: Event, rules: Rules) -> Effects:
     if state.decided:
         return ()
     if state.panel is None:
-        _hold(state, answer, event.append_ms, rules)
+        hold(state, answer, event.append_ms, rules)
         return ()
-    _count(state, state.panel, answer, event.append_ms, rules)
+    count(state, state.panel, answer, event.append_ms, rules)
     return _if_complete(state, state.panel, event.append_ms, rules)
 
 
@@ -164,7 +154,7 @@ def _task_cancelled(state: TaskState, event: Event, rules: Rules) -> Effects:
     if state.panel is not None:
         return _cancel(state, state.panel, event.append_ms, rules)
     state.size_bytes += heap_bytes(cancelled)
-    _wait_until(state, event.append_ms + rules.keep_ms)
+    wait_until(state, event.append_ms + rules.keep_ms)
     return ()
 
 
@@ -196,46 +186,6 @@ def _overload(state: TaskState, event: Event, rules: Rules) -> Effects:
     ending = Ending(DECISION_STATUS_OVERLOADED, reason)
     state.early = ()
     return _end(state, without_input(panel), event.append_ms, ending, rules)
-
-
-def _hold(state: TaskState, answer: Answer, append_ms: int, rules: Rules) -> None:
-    """Keep an answer that precedes its panel, until the deadline that it carries; the first of an
-    assignment only.
-    """
-    if len(state.early) >= rules.early_max:
-        return
-    if any(one.answer.assignment_id == answer.assignment_id for one in state.early):
-        return
-    kept = Answer()
-    kept.CopyFrom(answer)
-    kept.ClearField("embedding")
-    state.early = (*state.early, Early(kept, append_ms))
-    state.size_bytes += heap_bytes(kept)
-    until = answer.deadline_ms if answer.deadline_ms > 0 else append_ms + rules.keep_ms
-    _wait_until(state, min(until, append_ms + rules.timeout_ms_max))
-
-
-def _wait_until(state: TaskState, until_ms: int) -> None:
-    state.timer_ms = until_ms if state.timer_ms is None else max(state.timer_ms, until_ms)
-
-
-def _count(
-    state: TaskState, panel: PanelOpened, answer: Answer, append_ms: int, rules: Rules
-) -> None:
-    """Count an answer if the panel lists its assignment, it is the first of it, and it came in
-    time.
-    """
-    listing = listed(panel, answer.assignment_id)
-    if listing is None or listing.id in state.ballots or listing.id in state.late:
-        return
-    if append_ms > panel.deadline_ms:
-        state.late = state.late | {listing.id}
-        return
-    agent = next((seat.agent for seat in panel.seats if seat.seat == listing.seat), answer.agent)
-    ballot = ballot_of(answer, listing, agent, rules.answer_bytes_max)
-    state.ballots[listing.id] = ballot
-    state.worked_ms += answer.timings.worked_ms
-    state.size_bytes += heap_bytes(ballot)
 
 
 def _if_complete(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> Effects:

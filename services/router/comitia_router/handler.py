@@ -26,7 +26,6 @@ from comitia.v1.panel_event_pb2 import (
     TaskRefused,
 )
 from comitia.v1.task_pb2 import Task
-
 from comitia_router.agents import AgentTable
 from comitia_router.seating import Refusal, seat
 from comitia_router.validate import Limits, is_task_id, problems, sentence, shown

@@ -37,7 +37,6 @@ from comitia.v1.input_pb2 import (
 from comitia.v1.panel_event_pb2 import Seat
 from comitia.v1.policy_pb2 import SELECTION_BROADCAST
 from comitia.v1.task_pb2 import Task
-
 from comitia_router.agents import AgentTable
 from comitia_router.validate import SEATS_MAX, shown
 
@@ -145,7 +144,7 @@ def _within(task: Task, assignments: int) -> Refusal | None:
     if task.policy.quorum > assignments:
         reason = (
             f"policy.quorum: {task.policy.quorum} ballots are needed, the panel that can be seated "
-            f"now casts at most {assignments}; lower it, raise policy.seats_max or start more agents"
+            f"now casts at most {assignments}; lower it, raise policy.seats_max, or start agents"
         )
         return Refusal(DECISION_STATUS_NO_AGENT, reason)
     return None
@@ -164,8 +163,8 @@ def _nobody(task: Task, agents: AgentTable, now_ms: int) -> str:
     if skilled:
         kinds = f"{InputKind.Name(_input_kind(task))} with {FormatKind.Name(_format_kind(task))}"
         return (
-            f"skill: no agent that has {shown(task.skill)} accepts {kinds}; change the input or the "
-            f"format (there are {_few(card.name for card in skilled)})"
+            f"skill: no agent that has {shown(task.skill)} accepts {kinds}; change the input or "
+            f"the format (there are {_few(card.name for card in skilled)})"
         )
     live = [card for card in cards if agents.alive(card, now_ms)]
     skills = sorted({skill for card in live for skill in card.skills})

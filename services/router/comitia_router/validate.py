@@ -21,13 +21,11 @@ from comitia.v1.policy_pb2 import (
     Selection,
 )
 from comitia.v1.task_pb2 import Priority, Task
-
 from comitia_router.json_schema import problem_of
 
 TASK_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
-MEDIA_TYPE = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}(?:\s*;.{0,256})?"
-)
+MEDIA_NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
+MEDIA_TYPE = re.compile(rf"{MEDIA_NAME}/{MEDIA_NAME}(?:\s*;.{{0,256}})?")
 ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,63}:[^\s]+")
 CHAT_ROLES = ("system", "user", "assistant")
 SKILL_CHARACTERS_MAX = 64
@@ -71,8 +69,8 @@ def problems(task: Task, limits: Limits) -> tuple[str, ...]:
     ]
     if task.budget.tokens_max:
         found.append(
-            "budget.tokens_max: this version cannot hold a panel to it; leave it 0 and bound the work "
-            "with budget.assignments_max and timeout_ms"
+            "budget.tokens_max: this version cannot hold a panel to it; leave it 0 and bound the "
+            "work with budget.assignments_max and timeout_ms"
         )
     return tuple(found)
 
@@ -93,7 +91,7 @@ def shown(text: str) -> str:
 def _origin(task: Task) -> Iterator[str]:
     for field in ("root_id", "parent_id", "stage"):
         if getattr(task, field):
-            yield f"{field}: only stages of a task have it, and none is published here; leave it empty"
+            yield f"{field}: only stages of a task have it, none is published here; leave it empty"
 
 
 def _text(field: str, text: str, characters_max: int, required: bool = True) -> Iterator[str]:
@@ -189,7 +187,7 @@ def _options(field: str, options: Sequence[Option]) -> Iterator[str]:
         if not 1 <= size <= OPTION_ID_BYTES_MAX:
             yield f"{field}[{number}].id: it has {size} bytes; use 1 to {OPTION_ID_BYTES_MAX}"
         elif option.id in seen:
-            yield f"{field}[{number}].id: {shown(option.id)} stands twice; each option needs its own"
+            yield f"{field}[{number}].id: {shown(option.id)} stands twice; give each its own"
         seen.add(option.id)
 
 
@@ -221,8 +219,8 @@ def _policy(policy: Policy, answer_format: AnswerFormat) -> Iterator[str]:
     kind = answer_format.WhichOneof("kind")
     if policy.method == METHOD_PROBABILITY_WEIGHTED and kind not in (None, "choice"):
         yield (
-            "policy.method: METHOD_PROBABILITY_WEIGHTED needs options to choose from, the format is "
-            f"{kind}; use METHOD_PLURALITY or format.choice"
+            "policy.method: METHOD_PROBABILITY_WEIGHTED needs options to choose from, the format "
+            f"is {kind}; use METHOD_PLURALITY or format.choice"
         )
     yield from _quorum(policy)
 

@@ -1,0 +1,59 @@
+"""Which answers count. An answer and the task's state in; the state with the answer counted, noted
+as late, held or dropped.
+
+An answer counts when the winning panel lists its assignment, it is the first of that assignment,
+and it was appended by the deadline. One that comes before the panel is held until then.
+"""
+
+from comitia.v1.answer_pb2 import Answer
+from comitia.v1.panel_event_pb2 import ListedAssignment, PanelOpened
+
+from comitia_aggregator.state import Early, Rules, TaskState, ballot_of, heap_bytes
+
+
+def listed(panel: PanelOpened, assignment_id: str) -> ListedAssignment | None:
+    """The listing that makes an answer count; None when the panel lists no such assignment."""
+    for assignment in panel.assignments:
+        if assignment.id == assignment_id:
+            return assignment
+    return None
+
+
+def hold(state: TaskState, answer: Answer, append_ms: int, rules: Rules) -> None:
+    """Keep an answer that precedes its panel, until the deadline that it carries; the first of an
+    assignment only.
+    """
+    if len(state.early) >= rules.early_max:
+        return
+    if any(one.answer.assignment_id == answer.assignment_id for one in state.early):
+        return
+    kept = Answer()
+    kept.CopyFrom(answer)
+    kept.ClearField("embedding")
+    state.early = (*state.early, Early(kept, append_ms))
+    state.size_bytes += heap_bytes(kept)
+    until = answer.deadline_ms if answer.deadline_ms > 0 else append_ms + rules.keep_ms
+    wait_until(state, min(until, append_ms + rules.timeout_ms_max))
+
+
+def wait_until(state: TaskState, until_ms: int) -> None:
+    state.timer_ms = until_ms if state.timer_ms is None else max(state.timer_ms, until_ms)
+
+
+def count(
+    state: TaskState, panel: PanelOpened, answer: Answer, append_ms: int, rules: Rules
+) -> None:
+    """Count an answer if the panel lists its assignment, it is the first of it, and it came in
+    time.
+    """
+    listing = listed(panel, answer.assignment_id)
+    if listing is None or listing.id in state.ballots or listing.id in state.late:
+        return
+    if append_ms > panel.deadline_ms:
+        state.late = state.late | {listing.id}
+        return
+    agent = next((seat.agent for seat in panel.seats if seat.seat == listing.seat), answer.agent)
+    ballot = ballot_of(answer, listing, agent, rules.answer_bytes_max)
+    state.ballots[listing.id] = ballot
+    state.worked_ms += answer.timings.worked_ms
+    state.size_bytes += heap_bytes(ballot)
