@@ -1,0 +1,3 @@
+"""The demo's evaluation: labelled inputs in, tasks out; decisions in, a table of who was right
+out.
+"""
