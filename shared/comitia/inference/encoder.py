@@ -15,7 +15,9 @@ from comitia.ports import Embeddings, Generation, Prompt, Sampling, Scores, Usag
 
 
 class OnnxEncoder:
-    """See `ports.Model`; texts of several calls share a batch. `dimensions` is the length of a vector."""
+    """See `ports.Model`; texts of several calls share a batch. `dimensions` is the length of a
+    vector.
+    """
 
     def __init__(self, name: str, digest: str, dimensions: int, engine: Engine) -> None:
         self.name, self.digest, self.dimensions = name, digest, dimensions
@@ -46,11 +48,13 @@ class OnnxEncoder:
         await asyncio.to_thread(self._engine.close)
 
     def _refuse(self, verb: str) -> NoReturn:
-        raise ConfigError(f"Model '{self.name}' is an encoder and cannot {verb}; use a model of kind decoder.")
+        raise ConfigError(
+            f"Model '{self.name}' is an encoder and cannot {verb}; use a model of kind decoder."
+        )
 
 
 class SessionStates:
-    """The graph of contract "tokens" as a function; inputs that a graph does not have are left out."""
+    """The graph of contract "tokens" as a function; inputs that it lacks are left out."""
 
     def __init__(self, session: object) -> None:
         self._session = session
@@ -58,7 +62,11 @@ class SessionStates:
 
     def __call__(self, tokens: NDArray[np.int64], mask: NDArray[np.int64]) -> Floats:
         """float32[texts, tokens, dimensions]."""
-        feed = {"input_ids": tokens, "attention_mask": mask, "token_type_ids": np.zeros_like(tokens)}
+        feed = {
+            "input_ids": tokens,
+            "attention_mask": mask,
+            "token_type_ids": np.zeros_like(tokens),
+        }
         known = {name: array for name, array in feed.items() if name in self._names}
         states: Floats = self._session.run(["last_hidden_state"], known)[0]  # type: ignore[attr-defined]
         return states

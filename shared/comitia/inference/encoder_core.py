@@ -21,7 +21,9 @@ Floats = NDArray[np.float32]
 
 
 class States(Protocol):
-    """The graph: padded tokens and mask, int64[texts, tokens], to float32[texts, tokens, dimensions]."""
+    """The graph: padded tokens and mask, int64[texts, tokens], to float32[texts, tokens,
+    dimensions].
+    """
 
     def __call__(self, tokens: NDArray[np.int64], mask: NDArray[np.int64]) -> Floats: ...
 
@@ -41,7 +43,9 @@ class _Item(NamedTuple):
 
 
 class EncoderCore:
-    """Jobs of one encoder. `failures` are the errors of the runtime below, which fail jobs and not the engine."""
+    """Jobs of one encoder. `failures` are the errors of the runtime below, which fail jobs and not
+    the engine.
+    """
 
     def __init__(
         self,
@@ -60,7 +64,10 @@ class EncoderCore:
         """Take a job; its tokens are made here, so that the batch can be cut by length."""
         assert isinstance(job, EmbedJob)
         try:
-            items = [_Item(job, number, self._text.encode_whole(text)) for number, text in enumerate(job.texts)]
+            items = [
+                _Item(job, number, self._text.encode_whole(text))
+                for number, text in enumerate(job.texts)
+            ]
         except ComitiaError as error:
             job.fail(error)
             return
@@ -132,9 +139,11 @@ class EncoderCore:
 
 
 def pooled(states: Floats, mask: NDArray[np.int64], pooling: Pooling) -> Floats:
-    """Unit vectors float32[texts, dimensions]: the mean over real tokens, or the first token's state.
+    """Unit vectors float32[texts, dimensions]: the mean over real tokens, or the first token's
+    state.
 
-    Sentence-BERT, https://doi.org/10.18653/v1/D19-1410. Raises Poison (NOT_FINITE) for NaN or infinity.
+    Sentence-BERT, https://doi.org/10.18653/v1/D19-1410. Raises Poison (NOT_FINITE) for NaN or
+    infinity.
     """
     if pooling == "cls":
         vectors = states[:, 0]
@@ -143,6 +152,8 @@ def pooled(states: Floats, mask: NDArray[np.int64], pooling: Pooling) -> Floats:
         vectors = (states * weight).sum(1) / weight.sum(1)
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(length).all():
-        raise Poison("The model answered with numbers that are not finite; check its weights.", "NOT_FINITE")
+        raise Poison(
+            "The model answered with numbers that are not finite; check its weights.", "NOT_FINITE"
+        )
     result: Floats = (vectors / np.maximum(length, np.float32(1e-12))).astype(np.float32)
     return result

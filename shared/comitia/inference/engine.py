@@ -1,7 +1,8 @@
-"""The engine thread: one per model, so that the event loop never waits for a product and cores are not fought over.
+"""The engine thread: one per model, so that the event loop never waits for a product and cores are
+not fought over.
 
-Jobs go in from any thread, up to a bound; the core, which only the thread touches, takes them and works in steps. Between
-two steps new jobs join and cancelled ones leave.
+Jobs go in from any thread, up to a bound; the core, which only the thread touches, takes them and
+works in steps. Between two steps new jobs join and cancelled ones leave.
 """
 
 import threading
@@ -13,7 +14,9 @@ from comitia.inference.jobs import Job
 
 
 class Core(Protocol):
-    """What the thread drives. Errors of one job end in that job's future; what `step` raises ends the engine."""
+    """What the thread drives. Errors of one job end in that job's future; what `step` raises ends
+    the engine.
+    """
 
     def add(self, job: Job[Any]) -> None:
         """Take a job; no work yet."""
@@ -41,17 +44,24 @@ class Engine:
         self._thread.start()
 
     def submit(self, job: Job[Any]) -> None:
-        """Queue a job. Raises Overloaded when the bound is reached, Retryable when the engine has ended."""
+        """Queue a job. Raises Overloaded when the bound is reached, Retryable when the engine has
+        ended.
+        """
         with self._changed:
             if self._closing is not None:
                 raise Retryable(f"The engine of model '{self._name}' has ended: {self._closing}")
             if len(self._arrived) + self._held >= self._jobs_max:
-                raise Overloaded(f"Model '{self._name}' has {self._jobs_max} requests at work and takes no more now.")
+                raise Overloaded(
+                    f"Model '{self._name}' has {self._jobs_max} requests at work and takes no more "
+                    "now."
+                )
             self._arrived.append(job)
             self._changed.notify()
 
     def close(self) -> None:
-        """End the thread after its current step; jobs not finished fail with Retryable. Blocks for that step."""
+        """End the thread after its current step; jobs not finished fail with Retryable. Blocks for
+        that step.
+        """
         with self._changed:
             if self._closing is None:
                 self._closing = Retryable(f"The engine of model '{self._name}' was closed.")
@@ -68,7 +78,7 @@ class Engine:
         self._end(None)
 
     def _take(self) -> bool:
-        """Move arrived jobs to the core, waiting where there is nothing to do; False once closing."""
+        """Move arrived jobs to the core, waiting where there is none; False once closing."""
         with self._changed:
             self._held = self._core.held()
             self._changed.wait_for(lambda: self._arrived or self._held or self._closing)

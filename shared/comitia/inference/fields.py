@@ -1,6 +1,8 @@
-"""Strict reading of one mapping of a card: every value is asked for by kind, and what nobody asked for is refused.
+"""Strict reading of one mapping of a card: every value is asked for by kind, and what nobody asked
+for is refused.
 
-A parsed YAML mapping goes in; typed values come out. Each fault is a ConfigError that names the file, the key and the rule.
+A parsed YAML mapping goes in; typed values come out. Each fault is a ConfigError that names the
+file, the key and the rule.
 """
 
 import re
@@ -49,7 +51,9 @@ class Fields:
         """Letters, digits, dot, dash and underscore, up to 80: safe as a file name."""
         value = self.text(key)
         if not _NAME.fullmatch(value):
-            self.fail(key, f"must be up to 80 letters, digits, dots, dashes or underscores, not {value!r}")
+            self.fail(
+                key, f"must be up to 80 letters, digits, dots, dashes or underscores, not {value!r}"
+            )
         return value
 
     def digest(self, key: str) -> str:
@@ -97,4 +101,6 @@ class Fields:
         """Raise ConfigError for a key that was not asked for."""
         for key in self._data:
             if key not in self._asked:
-                self.fail(str(key), f"is not known here; known are {', '.join(sorted(self._asked))}")
+                self.fail(
+                    str(key), f"is not known here; known are {', '.join(sorted(self._asked))}"
+                )

@@ -1,4 +1,6 @@
-"""What waits for the engine: a request and the future of its answer, which the event loop awaits in another thread."""
+"""What waits for the engine: a request and the future of its answer, which the event loop awaits in
+another thread.
+"""
 
 from collections.abc import Sequence
 from concurrent.futures import Future

@@ -1,6 +1,7 @@
 """A card's checked build, loaded and ready to answer: the way in for whoever serves a model.
 
-Every byte of the build is compared with its manifest before it is opened; the device that was asked for must be active.
+Every byte of the build is compared with its manifest before it is opened; the device that was asked
+for must be active.
 """
 
 from pathlib import Path
@@ -20,17 +21,25 @@ from comitia.inference.text import Text
 
 
 def load_model(
-    card: ModelCard, cache_dir: Path, threads: int = 0, device: str = "cpu", limits: Limits | None = None
+    card: ModelCard,
+    cache_dir: Path,
+    threads: int = 0,
+    device: str = "cpu",
+    limits: Limits | None = None,
 ) -> OnnxDecoder | OnnxEncoder:
-    """A running `ports.Model`. `threads` inside an operator, 0 for one a core; `device` cpu, cuda or cuda:<n>.
+    """A running `ports.Model`. `threads` inside an operator, 0 for one a core; `device` cpu, cuda
+    or cuda:<n>.
 
-    Blocks for seconds: verifies digests, opens the graph, starts the engine thread. Raises ConfigError: not built, bytes
-    altered, package of ONNX Runtime missing or doubled, device not active.
+    Blocks for seconds: verifies digests, opens the graph, starts the engine thread. Raises
+    ConfigError: not built, bytes altered, package of ONNX Runtime missing or doubled, device not
+    active.
     """
     check_packages()
     built = verify(card, cache_dir)
     if built.manifest.contract != "tokens" and device != "cpu":
-        raise ConfigError(f"Model '{card.name}' is a decoder, and decoders run on the cpu in this version.")
+        raise ConfigError(
+            f"Model '{card.name}' is a decoder, and decoders run on the cpu in this version."
+        )
     session = open_session(built.folder / "model.onnx", Threads(threads), device)
     text = Text(built.folder, card.name)
     limits = limits or Limits()

@@ -1,10 +1,11 @@
 """Which tokens of prompt and option are the context, and which are scored.
 
-A tokenizer may join the end of the prompt with the start of an option (" " + "yes" is one token), so tokens of the two
-apart are not the tokens that the model was trained on. Each prompt + option is therefore tokenised whole; what all of them
-and the bare prompt begin with alike is the context, what follows is scored. Where a join moves that border back, every
-option is scored with the same piece of text more, so they stay comparable. (lm-evaluation-harness, `_encode_pair`, instead
-cuts at the length of the tokenised prompt, which is not a border of the joined text.)
+A tokenizer may join the end of the prompt with the start of an option (" " + "yes" is one token),
+so tokens of the two apart are not the tokens that the model was trained on. Each prompt + option is
+therefore tokenised whole; what all of them and the bare prompt begin with alike is the context,
+what follows is scored. Where a join moves that border back, every option is scored with the same
+piece of text more, so they stay comparable. (lm-evaluation-harness, `_encode_pair`, instead cuts at
+the length of the tokenised prompt, which is not a border of the joined text.)
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ from comitia.ports import Prompt
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`prefix`: the part of `context` that is worth keeping; it ends before the last token. `options`: tokens to score."""
+    """`prefix`: the part of `context` that is worth keeping; it ends before the last token.
+    `options`: tokens to score.
+    """
 
     prefix: tuple[int, ...]
     context: tuple[int, ...]
@@ -37,7 +40,10 @@ def plan_score(text: Text, prompt: Prompt, options: tuple[str, ...]) -> Plan:
     scored = tuple(tuple(tokens[border:]) for tokens in joined)
     for option, tokens in zip(options, scored, strict=True):
         if not tokens:
-            raise Poison(f"Option {option!r} adds no token to the prompt; give it a text of its own.", "EMPTY_OPTION")
+            raise Poison(
+                f"Option {option!r} adds no token to the prompt; give it a text of its own.",
+                "EMPTY_OPTION",
+            )
     longest = len(context) + max(map(len, scored))
     if longest > text.context_tokens:
         text.too_long(longest)
@@ -53,5 +59,7 @@ def plan_generation(text: Text, prompt: Prompt) -> Plan:
 
 
 def _kept(text: Text, prompt: Prompt, context: tuple[int, ...]) -> tuple[int, ...]:
-    """What prompt and prefix begin with alike; the context's last token is always run, for its logits."""
+    """What prompt and prefix begin with alike; the context's last token is always run, for its
+    logits.
+    """
     return context[: min(common(text.prefix_tokens(prompt.prefix), context), len(context) - 1)]

@@ -1,8 +1,9 @@
-"""The prefix cache: which slot holds the tokens that a prompt begins with. Numbers only; the caller moves the memory.
+"""The prefix cache: which slot holds the tokens that a prompt begins with. Numbers only; the caller
+moves the memory.
 
-Every shelf is a slot that holds one prefix; a prompt is run right behind the prefix in the same slot and forgotten. The
-longest common beginning with any shelf is reused, so prompts that share their first half share its work. The shelf that
-was used longest ago makes room.
+Every shelf is a slot that holds one prefix; a prompt is run right behind the prefix in the same
+slot and forgotten. The longest common beginning with any shelf is reused, so prompts that share
+their first half share its work. The shelf that was used longest ago makes room.
 """
 
 from collections import OrderedDict
@@ -11,7 +12,9 @@ from typing import NamedTuple
 
 
 class Place(NamedTuple):
-    """Where a prefix goes: copy `shared` tokens from `source` into `slot` (unless they are the same), then add the rest."""
+    """Where a prefix goes: copy `shared` tokens from `source` into `slot` (unless they are the
+    same), then add the rest.
+    """
 
     slot: int
     source: int

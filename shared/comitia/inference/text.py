@@ -1,4 +1,6 @@
-"""Text to tokens and back, and chats to text: tokenizer.json and text.json of a build in, token numbers out."""
+"""Text to tokens and back, and chats to text: tokenizer.json and text.json of a build in, token
+numbers out.
+"""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +20,9 @@ _PREFIXES_KEPT = 64
 
 
 class Text:
-    """Tokenizer and chat template of one model; `context_tokens` is the most it reads and writes together."""
+    """Tokenizer and chat template of one model; `context_tokens` is the most it reads and writes
+    together.
+    """
 
     def __init__(self, folder: Path, name: str) -> None:
         self._name = name
@@ -37,7 +41,8 @@ class Text:
         self.prefix_tokens = lru_cache(_PREFIXES_KEPT)(self._prefix_tokens)
 
     def encode(self, text: str) -> list[int]:
-        """Tokens of a prompt, with the opening token where the model has one and the text does not bring it along.
+        """Tokens of a prompt, with the opening token where the model has one and the text does not
+        bring it along.
 
         Raises Poison (TOO_LONG) before any work where no tokenisation could fit the context.
         """
@@ -48,7 +53,9 @@ class Text:
         return self._opening + tokens
 
     def encode_whole(self, text: str) -> list[int]:
-        """Tokens of an encoder's input, with the model's own marks at both ends. Raises Poison (TOO_LONG)."""
+        """Tokens of an encoder's input, with the model's own marks at both ends. Raises Poison
+        (TOO_LONG).
+        """
         self._bound(len(text))
         tokens: list[int] = self._tokenizer.encode(text).ids
         if len(tokens) > self.context_tokens:
@@ -59,34 +66,51 @@ class Text:
         return tuple(self.encode(prefix)) if prefix else ()
 
     def starting_token(self) -> int:
-        """What an empty prompt is conditioned on: bos, else an end token, which closes the text before."""
+        """What an empty prompt is conditioned on: bos, else an end token, which closes the text
+        before.
+        """
         number = self._tokenizer.token_to_id(self._bos) if self._bos else None
         if number is None and not self.ends:
-            raise Poison(f"Model '{self._name}' cannot start from an empty prompt; give it some text.", "EMPTY_PROMPT")
+            raise Poison(
+                f"Model '{self._name}' cannot start from an empty prompt; give it some text.",
+                "EMPTY_PROMPT",
+            )
         return int(min(self.ends) if number is None else number)
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Text of the tokens; special ones leave no trace, nor does a character that is cut off at the end."""
+        """Text of the tokens; special ones leave no trace, nor does a character that is cut off at
+        the end.
+        """
         text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True)
         return text.rstrip(_REPLACEMENT)
 
     def render(self, messages: Sequence[tuple[str, str]], *, open_turn: bool) -> str:
-        """(role, content) pairs through the chat template. Raises ConfigError without one, Poison for a refused chat."""
+        """(role, content) pairs through the chat template. Raises ConfigError without one, Poison
+        for a refused chat.
+        """
         if self._template is None:
-            raise ConfigError(f"Model '{self._name}' has no chat template; write its prompt as plain text.")
+            raise ConfigError(
+                f"Model '{self._name}' has no chat template; write its prompt as plain text."
+            )
         chat = [{"role": role, "content": content} for role, content in messages]
         try:
             return self._template.render(
-                messages=chat, add_generation_prompt=open_turn, bos_token=self._bos or "", eos_token=""
+                messages=chat,
+                add_generation_prompt=open_turn,
+                bos_token=self._bos or "",
+                eos_token="",
             )
         except jinja2.TemplateError as error:
-            raise Poison(f"The chat template of '{self._name}' refuses these messages: {error}", "BAD_CHAT") from error
+            raise Poison(
+                f"The chat template of '{self._name}' refuses these messages: {error}", "BAD_CHAT"
+            ) from error
 
     def too_long(self, tokens: int, least: bool = False) -> NoReturn:
         """Raise Poison (TOO_LONG)."""
         count = f"at least {tokens}" if least else str(tokens)
         raise Poison(
-            f"The input has {count} tokens, model '{self._name}' reads {self.context_tokens}; shorten the input or the "
+            f"The input has {count} tokens, model '{self._name}' reads {self.context_tokens}; "
+            "shorten the input or the "
             "agent's prompt.",
             "TOO_LONG",
         )
@@ -99,7 +123,9 @@ class Text:
 
 def _compile(template: str) -> jinja2.Template:
     """The rules that chat templates are written for: trimmed blocks, loop controls, a sandbox."""
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+    )
 
     def refuse(message: str) -> NoReturn:
         raise jinja2.TemplateError(message)

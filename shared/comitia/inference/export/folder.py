@@ -1,4 +1,6 @@
-"""Decoder weights from a Hugging Face folder (config.json and *.safetensors), under the names of GGUF."""
+"""Decoder weights from a Hugging Face folder (config.json and *.safetensors), under the names of
+GGUF.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,8 @@ class FolderWeights:
         family, act = config.get("model_type"), config.get("hidden_act", "silu")
         if family not in FAMILIES or act != "silu" or config.get("partial_rotary_factor", 1) != 1:
             raise ConfigError(
-                f"{folder} holds a {family} model with {act}; built directly are {', '.join(FAMILIES)} with silu and "
+                f"{folder} holds a {family} model with {act}; built directly are "
+                f"{', '.join(FAMILIES)} with silu and "
                 "full rotary positions. Set 'recipe.builder: optimum' in its card for another one."
             )
         self.shape = _shape(config)
@@ -39,7 +42,7 @@ class FolderWeights:
         self._tensors = Safetensors(folder)
 
     def has(self, name: str) -> bool:
-        """Whether the model has this tensor; a head that is tied to the embedding does not count."""
+        """Whether the model has this tensor; a head tied to the embedding does not count."""
         return _long(name) in self._tensors and not (self._tied and name == "output.weight")
 
     def tensor(self, name: str) -> Floats:
@@ -84,5 +87,9 @@ def _windows(config: dict[str, Any], layers: int) -> tuple[int | None, ...]:
     window = config.get("sliding_window") if slides else None
     full = config.get("max_window_layers", 0)
     kinds = config.get("layer_types")
-    sliding = [kind == "sliding_attention" for kind in kinds] if kinds else [i >= full for i in range(layers)]
+    sliding = (
+        [kind == "sliding_attention" for kind in kinds]
+        if kinds
+        else [i >= full for i in range(layers)]
+    )
     return tuple(window if slide else None for slide in sliding)

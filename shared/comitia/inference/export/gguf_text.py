@@ -1,7 +1,8 @@
 """Tokenizer and chat template out of a GGUF file: tokenizer.json and text.json in a folder.
 
-Covers byte-level BPE (tokenizer.ggml.model "gpt2") with the splitting rules below; another model or rule is refused and
-never guessed. Token types of GGUF: 3 is a control token (special), 4 is an added token that decoding keeps.
+Covers byte-level BPE (tokenizer.ggml.model "gpt2") with the splitting rules below; another model or
+rule is refused and never guessed. Token types of GGUF: 3 is a control token (special), 4 is an
+added token that decoding keeps.
 """
 
 from pathlib import Path
@@ -36,7 +37,9 @@ class _Rule(NamedTuple):
 
 def _pattern(numbers: str) -> Any:
     cut = pre_tokenizers.Split(Regex(_WORDS + numbers + _REST), behavior="isolated")
-    return pre_tokenizers.Sequence([cut, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    return pre_tokenizers.Sequence(
+        [cut, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
 
 
 def _rules() -> dict[str, _Rule]:
@@ -58,8 +61,10 @@ def read_tokenizer(facts: GgufFacts) -> Tokenizer:
     rules = _rules()
     if model != "gpt2" or rule_name not in rules:
         raise ConfigError(
-            f"GGUF tokenizer {model!r} with splitting rule {rule_name!r} is not supported; known are gpt2 with "
-            f"{', '.join(rules)}. Use the model's folder with safetensors and tokenizer.json instead."
+            f"GGUF tokenizer {model!r} with splitting rule {rule_name!r} is not supported; known "
+            "are gpt2 with "
+            f"{', '.join(rules)}. Use the model's folder with safetensors and tokenizer.json "
+            "instead."
         )
     rule = rules[rule_name]
     tokens, types = facts.get("tokenizer.ggml.tokens"), facts.get("tokenizer.ggml.token_type")
@@ -71,7 +76,9 @@ def read_tokenizer(facts: GgufFacts) -> Tokenizer:
         tokenizer.normalizer = rule.normalizer
     for wanted, special in ((3, True), (4, False)):
         chosen = [text for text, kind in zip(tokens, types, strict=True) if kind == wanted]
-        tokenizer.add_tokens([AddedToken(text, special=special, normalized=False) for text in chosen])
+        tokenizer.add_tokens(
+            [AddedToken(text, special=special, normalized=False) for text in chosen]
+        )
     if facts.get("tokenizer.ggml.add_bos_token", rule.begins_with_bos):
         first = facts.get("tokenizer.ggml.bos_token_id")
         tokenizer.post_processor = processors.TemplateProcessing(
@@ -86,7 +93,11 @@ def special_tokens(facts: GgufFacts) -> dict[str, Any]:
     numbers = {name: facts.get(f"tokenizer.ggml.{name}_token_id") for name in ("bos", "eos", "eot")}
     return {
         "bos": None if numbers["bos"] is None else tokens[numbers["bos"]],
-        "ends": [tokens[number] for name, number in numbers.items() if name != "bos" and number is not None],
+        "ends": [
+            tokens[number]
+            for name, number in numbers.items()
+            if name != "bos" and number is not None
+        ],
         "template": facts.get("tokenizer.chat_template"),
     }
 

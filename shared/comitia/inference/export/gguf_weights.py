@@ -1,6 +1,7 @@
 """Decoder weights from one GGUF file: float32 by name, or the stored blocks without loss.
 
-Layout: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; the gguf package reads and dequantises it.
+Layout: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; the gguf package reads and
+dequantises it.
 """
 
 from pathlib import Path
@@ -41,8 +42,12 @@ class GgufWeights:
         self._tensors = {tensor.name: tensor for tensor in facts.reader.tensors}
         family = facts.get("general.architecture")
         if family not in FAMILIES:
-            raise ConfigError(f"{path} holds a {family} model; GGUF files are built for {', '.join(FAMILIES)} alone.")
-        # The converter of the llama family interleaves the rows of q and k for its own rotary order.
+            raise ConfigError(
+                f"{path} holds a {family} model; GGUF files are built for {', '.join(FAMILIES)} "
+                "alone."
+            )
+        # The converter of the llama family interleaves the rows of q and k for its own rotary
+        # order.
         self._interleaved = family == "llama"
         self.shape = self._shape(facts, family)
 

@@ -1,7 +1,8 @@
-"""A graph under construction: nodes in order, small tensors inside the model file, weights streamed to model.onnx.data.
+"""A graph under construction: nodes in order, small tensors inside the model file, weights streamed
+to model.onnx.data.
 
-Weights reach the data file one at a time, so building needs the memory of the largest tensor and not of the model. Equal
-inputs give equal bytes.
+Weights reach the data file one at a time, so building needs the memory of the largest tensor and
+not of the model. Equal inputs give equal bytes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,7 +58,10 @@ class Graph:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._data.close()
 
@@ -76,7 +80,11 @@ class Graph:
 
     def alias(self, name: str, of: str, shape: Sequence[int]) -> str:
         """Another tensor over the same bytes of the data file as `of`."""
-        facts = {entry.key: int(entry.value) for entry in self._weights[of].external_data if entry.key != "location"}
+        facts = {
+            entry.key: int(entry.value)
+            for entry in self._weights[of].external_data
+            if entry.key != "location"
+        }
         dtype = helper.tensor_dtype_to_np_dtype(self._weights[of].data_type)
         self._weights[name] = _external(name, shape, dtype, facts["offset"], facts["length"])
         return name
@@ -85,12 +93,16 @@ class Graph:
         """A small int64 vector, for shapes and axes."""
         return self.weight(f"int64.{'.'.join(map(str, values))}", np.array(values, np.int64))
 
-    def op(self, kind: str, inputs: Sequence[str], outputs: str | Sequence[str], **attributes: Any) -> str:
-        """Add a node; "" stands for an input or output that is left out. Returns its first output."""
+    def op(
+        self, kind: str, inputs: Sequence[str], outputs: str | Sequence[str], **attributes: Any
+    ) -> str:
+        """Add a node; "" stands for what is left out. Returns its first output."""
         names = [outputs] if isinstance(outputs, str) else list(outputs)
         domain = "com.microsoft" if kind in _CONTRIB else ""
         self._nodes.append(
-            helper.make_node(kind, inputs, names, name=f"{names[0]}/{kind}", domain=domain, **attributes)
+            helper.make_node(
+                kind, inputs, names, name=f"{names[0]}/{kind}", domain=domain, **attributes
+            )
         )
         return names[0]
 
@@ -104,16 +116,22 @@ class Graph:
         return [self.weight(f"{name}.q", packed), self.weight(f"{name}.scale", blocks.scale)]
 
     def product(self, x: str, weights: Sequence[str], blocks: Blocks, y: str) -> str:
-        """y = x @ weights^T on packed blocks; activations are rounded to int8 too (accuracy_level 4)."""
+        """y = x @ weights^T on packed blocks; activations are rounded to int8 too (accuracy_level
+        4).
+        """
         shape = {"N": len(blocks.q), "K": blocks.columns, "bits": blocks.bits}
         return self.op("MatMulNBits", [x, *weights], y, **shape, block_size=BLOCK, accuracy_level=4)
 
     def save(self, inputs: Sequence[ValueInfoProto], outputs: Sequence[ValueInfoProto]) -> None:
         """Write model.onnx beside its data."""
         self._data.close()
-        graph = helper.make_graph(self._nodes, "comitia", inputs, outputs, list(self._weights.values()))
+        graph = helper.make_graph(
+            self._nodes, "comitia", inputs, outputs, list(self._weights.values())
+        )
         opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("com.microsoft", 1)]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR, producer_name="comitia")
+        model = helper.make_model(
+            graph, opset_imports=opsets, ir_version=_IR, producer_name="comitia"
+        )
         save(model, str(self._folder / MODEL))
 
     def counts(self) -> Mapping[str, int]:

@@ -1,7 +1,7 @@
 """From a pulled source to a checked build in the cache: the builders' front door.
 
-`export` builds once, into a folder beside its place that is renamed when whole; `ensure` pulls, builds and checks as far
-as that is still needed. Steps are reported through the card's `Progress`.
+`export` builds once, into a folder beside its place that is renamed when whole; `ensure` pulls,
+builds and checks as far as that is still needed. Steps are reported through the card's `Progress`.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,9 +45,11 @@ def refuse(text: str) -> bool:
 def ensure(
     card: ModelCard, cache_dir: Path, progress: Progress = silent, *, confirm: Confirm = refuse
 ) -> Built:
-    """A checked build of the card, pulled and built first where it is missing or was made from another card.
+    """A checked build of the card, pulled and built first where it is missing or was made from
+    another card.
 
-    Raises ConfigError as `pull`, `export` and `verify` do; a build whose bytes were altered is not repaired silently.
+    Raises ConfigError as `pull`, `export` and `verify` do; a build whose bytes were altered is not
+    repaired silently.
     """
     if not _is_current(card, cache_dir):
         pull(card, cache_dir, progress)
@@ -63,10 +65,11 @@ def export(
     confirm: Confirm = refuse,
     force: bool = False,
 ) -> Built:
-    """Build the card's graph from its pulled source. A build that is there and fits the card is kept, unless `force`.
+    """Build the card's graph from its pulled source. A build that is there and fits the card is
+    kept, unless `force`.
 
-    Raises ConfigError: nothing pulled, an altered source, a model outside what can be built, a cache that cannot be
-    written, a `confirm` that said no.
+    Raises ConfigError: nothing pulled, an altered source, a model outside what can be built, a
+    cache that cannot be written, a `confirm` that said no.
     """
     if not force and _is_current(card, cache_dir):
         return verify(card, cache_dir)
@@ -76,7 +79,9 @@ def export(
             if card.recipe.builder == "optimum":
                 from comitia.inference.export.optimum import build_with_optimum
 
-                contract, shape, nodes = build_with_optimum(card, source, draft, cache_dir, (progress, confirm))
+                contract, shape, nodes = build_with_optimum(
+                    card, source, draft, cache_dir, (progress, confirm)
+                )
             else:
                 contract, shape, nodes = _build(card, source, draft, progress)
         except OSError as error:
@@ -109,7 +114,9 @@ def _checked_source(card: ModelCard, cache_dir: Path, progress: Progress) -> Pat
 def _build(
     card: ModelCard, source: Path, draft: Path, progress: Progress
 ) -> tuple[str, Mapping[str, int], Mapping[str, int]]:
-    """The direct builders: the graph's contract, its shape for the engine, and its nodes by operator."""
+    """The direct builders: the graph's contract, its shape for the engine, and its nodes by
+    operator.
+    """
     recipe = card.recipe
     progress(f"building {card.name} ({recipe.form})", 0, 3)
     if card.kind == "encoder":
@@ -132,7 +139,10 @@ def _build(
 
 
 def _manifest(
-    card: ModelCard, source: Path, draft: Path, facts: tuple[str, Mapping[str, int], Mapping[str, int]]
+    card: ModelCard,
+    source: Path,
+    draft: Path,
+    facts: tuple[str, Mapping[str, int], Mapping[str, int]],
 ) -> Manifest:
     contract, shape, nodes = facts
     if isinstance(card.source, WheelSource):

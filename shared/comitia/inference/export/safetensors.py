@@ -1,7 +1,8 @@
-"""Reading safetensors files: a folder of them in, float32 arrays by name out, mapped and not loaded.
+"""Reading safetensors files: a folder of them in, float32 arrays by name out, mapped and not
+loaded.
 
-Format: 8 bytes little-endian length, that many bytes of JSON (name -> dtype, shape, data_offsets), then the data.
-https://huggingface.co/docs/safetensors/index#format
+Format: 8 bytes little-endian length, that many bytes of JSON (name -> dtype, shape, data_offsets),
+then the data. https://huggingface.co/docs/safetensors/index#format
 """
 
 import json
@@ -41,10 +42,15 @@ class Safetensors:
     def tensor(self, name: str) -> NDArray[np.float32]:
         """One tensor as float32. Raises ConfigError where it is missing or of another type."""
         if name not in self._entries:
-            raise ConfigError(f"The weights have no tensor {name}; this is not the architecture that config.json says.")
+            raise ConfigError(
+                f"The weights have no tensor {name}; this is not the architecture that config.json "
+                "says."
+            )
         raw, start, entry = self._entries[name]
         if entry["dtype"] not in _KINDS:
-            raise ConfigError(f"Tensor {name} is of type {entry['dtype']}; known are {', '.join(_KINDS)}.")
+            raise ConfigError(
+                f"Tensor {name} is of type {entry['dtype']}; known are {', '.join(_KINDS)}."
+            )
         low, high = entry["data_offsets"]
         array = raw[start + low : start + high].view(_KINDS[entry["dtype"]]).reshape(entry["shape"])
         if entry["dtype"] == "BF16":

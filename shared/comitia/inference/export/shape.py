@@ -1,6 +1,8 @@
-"""The shape of a Llama-family decoder, and how its rotary positions are scaled. Plain numbers; no files.
+"""The shape of a Llama-family decoder, and how its rotary positions are scaled. Plain numbers; no
+files.
 
-Families: llama, mistral, qwen2, qwen3. What is not known here is refused with a sentence and never built wrong.
+Families: llama, mistral, qwen2, qwen3. What is not known here is refused with a sentence and never
+built wrong.
 """
 
 from collections.abc import Mapping
@@ -20,7 +22,9 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`inverse_frequency`: float32[head_dim / 2]. `windows`: per layer, how far attention looks back in tokens, or None."""
+    """`inverse_frequency`: float32[head_dim / 2]. `windows`: per layer, how far attention looks
+    back in tokens, or None.
+    """
 
     layers: int
     heads: int
@@ -35,7 +39,9 @@ class Shape:
 
 
 class Weights(Protocol):
-    """A decoder's weights under the names of GGUF (token_embd, output_norm, output, blk.<i>.attn_q, ...)."""
+    """A decoder's weights under the names of GGUF (token_embd, output_norm, output, blk.<i>.attn_q,
+    ...).
+    """
 
     shape: Shape
 
@@ -49,10 +55,11 @@ class Weights(Protocol):
 
 
 def inverse_frequencies(dimensions: int, theta: float, scaling: Mapping[str, Any]) -> Floats:
-    """Rotary frequencies, float32[dimensions / 2]: theta**(-2i/dimensions), scaled as the model asks.
+    """Rotary frequencies, float32[dimensions / 2]: theta**(-2i/dimensions), scaled as the model
+    asks.
 
-    RoPE: https://doi.org/10.48550/arXiv.2104.09864; "llama3" scaling: https://doi.org/10.48550/arXiv.2407.21783.
-    Raises ConfigError for another kind of scaling.
+    RoPE: https://doi.org/10.48550/arXiv.2104.09864; "llama3" scaling:
+    https://doi.org/10.48550/arXiv.2407.21783. Raises ConfigError for another kind of scaling.
     """
     exponent = np.arange(0, dimensions, 2, dtype=np.float32) / np.float32(dimensions)
     frequency = (1 / theta**exponent).astype(np.float32)
@@ -62,7 +69,12 @@ def inverse_frequencies(dimensions: int, theta: float, scaling: Mapping[str, Any
     elif kind == "llama3":
         factor, low, high, known = (
             scaling[key]
-            for key in ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
+            for key in (
+                "factor",
+                "low_freq_factor",
+                "high_freq_factor",
+                "original_max_position_embeddings",
+            )
         )
         wavelength = 2 * np.pi / frequency
         blend = (known / wavelength - low) / (high - low)

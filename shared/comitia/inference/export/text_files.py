@@ -1,7 +1,8 @@
-"""The two text files of a build: tokenizer.json (as the tokenizers library reads it) and text.json (what it leaves out).
+"""The two text files of a build: tokenizer.json (as the tokenizers library reads it) and text.json
+(what it leaves out).
 
-text.json: `bos` the token that opens every text, or null; `ends` tokens at which an answer ends; `template` the chat
-template in Jinja, or null; `context_tokens`.
+text.json: `bos` the token that opens every text, or null; `ends` tokens at which an answer ends;
+`template` the chat template in Jinja, or null; `context_tokens`.
 """
 
 import json
@@ -26,21 +27,33 @@ def text_from_gguf(source: Path, folder: Path, context_tokens: int) -> None:
 
 
 def text_from_folder(source: Path, folder: Path, context_tokens: int) -> None:
-    """tokenizer.json and text.json of a Hugging Face folder. Raises ConfigError where it has no tokenizer.json."""
+    """tokenizer.json and text.json of a Hugging Face folder. Raises ConfigError where it has no
+    tokenizer.json.
+    """
     tokenizer = source / "tokenizer.json"
     if not tokenizer.is_file():
         raise ConfigError(f"{source} has no tokenizer.json; add it to the model's files.")
     (folder / "tokenizer.json").write_bytes(tokenizer.read_bytes())
     config = _optional_json(source / "tokenizer_config.json")
     template_file = source / "chat_template.jinja"
-    template = template_file.read_text(encoding="utf-8") if template_file.is_file() else config.get("chat_template")
+    template = (
+        template_file.read_text(encoding="utf-8")
+        if template_file.is_file()
+        else config.get("chat_template")
+    )
     if isinstance(template, list):
-        template = next((entry["template"] for entry in template if entry["name"] == "default"), None)
+        template = next(
+            (entry["template"] for entry in template if entry["name"] == "default"), None
+        )
     eos = _content(config.get("eos_token"))
     _write_text(
         folder,
         context_tokens,
-        {"bos": _content(config.get("bos_token")), "ends": [eos] if eos else [], "template": template},
+        {
+            "bos": _content(config.get("bos_token")),
+            "ends": [eos] if eos else [],
+            "template": template,
+        },
     )
 
 
