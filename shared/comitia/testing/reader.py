@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from comitia.errors import ConfigError, Retryable
-from comitia.ports import Committed, Partitions, ReaderSpec, Record, TopicPartition
+from comitia.ports import Committed, OnPartitions, Partitions, ReaderSpec, Record, TopicPartition
 from comitia.testing.group import Group, Member
 
 if TYPE_CHECKING:
@@ -31,14 +31,19 @@ class LocalReader:
         self._paused: set[TopicPartition] = set()
         self._served: TopicPartition | None = None
         self._closed = False
+        self._hook_error: Exception | None = None
 
     def start(self, group: Group | None, partitions: Partitions) -> None:
-        """Join `group`, or take `partitions` for good."""
+        """Take `partitions` for good, or join `group`: soon, so that who asked holds this reader
+        before the first hook is called.
+        """
         self.group = group
         if group is None:
             self._take(partitions)
+            for partition in partitions:
+                self._position(partition)
         else:
-            self._join(group)
+            asyncio.get_running_loop().call_soon(self._join_unless_closed, group)
 
     async def fetch(self, records_max: int, timeout_ms: int) -> Sequence[Record]:
         give_up_ms = self._log.clock.monotonic_ms() + timeout_ms
@@ -88,13 +93,15 @@ class LocalReader:
         }
 
     async def committed(self, partition: TopicPartition) -> Committed | None:
-        group, _ = self._membership()
+        group = self._group()
         self._log.check("committed", self.spec.group or "")
         return group.committed.get(partition)
 
     async def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
-        group, member = self._membership()
+        group = self._group()
         self._log.check("commit", self.spec.group or "")
+        if self.member is None:
+            raise Retryable("commit refused: this reader has not joined its group yet")
         for position in offsets.values():
             size = len(position.metadata.encode())
             if size > METADATA_BYTES_MAX:
@@ -102,7 +109,7 @@ class LocalReader:
                     f"commit metadata of {size} bytes: the broker takes up to {METADATA_BYTES_MAX}"
                     " (offset.metadata.max.bytes)"
                 )
-        group.commit(member, offsets)
+        group.commit(self.member, offsets)
 
     async def close(self) -> None:
         if self._closed:
@@ -127,6 +134,9 @@ class LocalReader:
         self._log.check("fetch", self._name)
         if self._closed:
             raise Retryable("this reader is closed")
+        if self._hook_error is not None:
+            error, self._hook_error = self._hook_error, None
+            raise error
         self._heartbeat()
         found: list[Record] = []
         for partition in self._turns():
@@ -142,8 +152,7 @@ class LocalReader:
         return found
 
     def _heartbeat(self) -> None:
-        """Be a member again: after silence there may be another assignment, or no membership left.
-        """
+        """Be a member again: after silence there may be another assignment or no membership."""
         group, member = self.group, self.member
         if group is None or member is None:
             return
@@ -165,6 +174,10 @@ class LocalReader:
             return ready
         return [tp for tp in ready if tp > last] + [tp for tp in ready if tp <= last]
 
+    def _join_unless_closed(self, group: Group) -> None:
+        if not self._closed:
+            self._join(group)
+
     def _join(self, group: Group) -> None:
         spec = self.spec
         name, static = spec.instance_id or self._name, spec.instance_id is not None
@@ -179,13 +192,21 @@ class LocalReader:
 
     def _assigned(self, partitions: Partitions) -> None:
         self._take(partitions)
-        if self.spec.on_assigned is not None:
-            self.spec.on_assigned(partitions)
+        self._call(self.spec.on_assigned, partitions)
 
     def _revoked(self) -> None:
         lost, self._assignment = self._assignment, frozenset()
-        if lost and self.spec.on_revoked is not None:
-            self.spec.on_revoked(lost)
+        if lost:
+            self._call(self.spec.on_revoked, lost)
+
+    def _call(self, hook: OnPartitions | None, partitions: Partitions) -> None:
+        """A hook that raises fails the next fetch, not the rebalance of the others."""
+        if hook is None:
+            return
+        try:
+            hook(partitions)
+        except Exception as error:  # noqa: BLE001 - kept, and raised by fetch
+            self._hook_error = error
 
     def _own(self, partition: TopicPartition) -> None:
         if partition not in self._assignment:
@@ -203,7 +224,7 @@ class LocalReader:
         self._positions[partition] = position
         return position
 
-    def _membership(self) -> tuple[Group, Member]:
-        if self.group is None or self.member is None:
+    def _group(self) -> Group:
+        if self.group is None:
             raise ConfigError("a reader without a group has no committed positions: name a group")
-        return self.group, self.member
+        return self.group

@@ -1,0 +1,244 @@
+"""KafkaReader: one consumer of Apache Kafka, with or without a group. Implements
+comitia.ports.Reader on aiokafka.
+
+In come ports.ReaderSpec and offsets, out come ports.Record. What aiokafka 0.14.0 does on its own
+and is bridged here: its range assignor is named (its default deals partitions of two topics to
+different members; its sticky one keeps state per process, which several agents in one process would
+share); hooks that raise are only logged there, so the error is kept and raised by the next fetch;
+committed metadata is read through the admin client; a fetch during a rebalance waits without end,
+so it is bounded; a coordinator that died of an error it does not know stays dead, so the consumer
+is replaced.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+
+from comitia.errors import ConfigError
+from comitia.ports import Committed, OnPartitions, Partitions, ReaderSpec, Record, TopicPartition
+from comitia.runtime.kafka_admin import KafkaAdmin
+from comitia.runtime.kafka_client import KafkaClient
+from comitia.runtime.kafka_errors import RAISED, mapped, translate
+
+_log = logging.getLogger(__name__)
+
+
+def _ours(partitions: Iterable[KafkaPartition]) -> Partitions:
+    return frozenset(TopicPartition(tp.topic, tp.partition) for tp in partitions)
+
+
+def _theirs(partition: TopicPartition) -> KafkaPartition:
+    return KafkaPartition(partition.topic, partition.partition)
+
+
+def _record(found: ConsumerRecord) -> Record:
+    headers = tuple((key, value or b"") for key, value in found.headers)
+    return Record(
+        found.topic,
+        found.partition,
+        found.offset,
+        found.timestamp,
+        found.key,
+        found.value,
+        headers,
+    )
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Passes aiokafka's callbacks on, without awaiting, and keeps what a hook raised."""
+
+    def __init__(self, spec: ReaderSpec) -> None:
+        self.spec = spec
+        self.error: Exception | None = None
+
+    def on_partitions_revoked(self, revoked: Iterable[KafkaPartition]) -> None:
+        lost = _ours(revoked)
+        # aiokafka also revokes nothing, before the first join.
+        if lost:
+            self._call(self.spec.on_revoked, lost)
+
+    def on_partitions_assigned(self, assigned: Iterable[KafkaPartition]) -> None:
+        self._call(self.spec.on_assigned, _ours(assigned))
+
+    def _call(self, hook: OnPartitions | None, partitions: Partitions) -> None:
+        if hook is None:
+            return
+        try:
+            hook(partitions)
+        except Exception as error:  # noqa: BLE001 - aiokafka would log it and go on: fetch raises it
+            self.error = error
+
+
+class KafkaReader:
+    """Made by KafkaLog.reader()."""
+
+    def __init__(self, client: KafkaClient, spec: ReaderSpec, admin: KafkaAdmin) -> None:
+        self._client = client
+        self._spec = spec
+        self._admin = admin
+        self._listener = _Listener(spec)
+        self._consumer = self._make()
+        self._dead = False
+        what = ", ".join(spec.topics or sorted({tp.topic for tp in spec.partitions}))
+        self._doing = f"reading {what} from {client.bootstrap}"
+
+    def _make(self) -> AIOKafkaConsumer:
+        client, spec = self._client, self._spec
+        return AIOKafkaConsumer(
+            bootstrap_servers=client.servers,
+            client_id=client.client_id,
+            group_id=spec.group,
+            group_instance_id=spec.instance_id,
+            enable_auto_commit=False,
+            auto_offset_reset=spec.start,
+            isolation_level="read_committed" if spec.read_committed else "read_uncommitted",
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            session_timeout_ms=client.session_timeout_ms,
+            heartbeat_interval_ms=client.heartbeat_interval_ms,
+            request_timeout_ms=client.request_timeout_ms,
+            fetch_max_wait_ms=client.fetch_wait_ms,
+            fetch_max_bytes=client.fetch_bytes_max,
+            max_partition_fetch_bytes=client.partition_bytes_max,
+        )
+
+    async def start(self, partitions: Partitions) -> None:
+        """Connect. A group is joined in the background; without one, take `partitions` and look up
+        where to start, so that nothing that comes later is missed.
+        """
+        try:
+            with mapped(self._doing):
+                async with asyncio.timeout(self._client.request_timeout_ms / 1000):
+                    await self._consumer.start()
+                    if self._spec.group is None:
+                        self._consumer.assign([_theirs(tp) for tp in partitions])
+                        await self._look_up_start([_theirs(tp) for tp in partitions])
+        except BaseException:
+            await self._stop(self._consumer)
+            raise
+        if self._spec.group is not None:
+            # Last, and not awaited: who asked for this reader holds it before the first hook is
+            # called.
+            self._consumer.subscribe(self._spec.topics, listener=self._listener)
+
+    async def _look_up_start(self, partitions: list[KafkaPartition]) -> None:
+        if self._spec.start == "earliest":
+            offsets = await self._consumer.beginning_offsets(partitions)
+        else:
+            offsets = await self._consumer.end_offsets(partitions)
+        for partition, offset in offsets.items():
+            self._consumer.seek(partition, offset)
+
+    async def fetch(self, records_max: int, timeout_ms: int) -> Sequence[Record]:
+        if self._dead:
+            await self._replace()
+        if self._listener.error is not None:
+            error, self._listener.error = self._listener.error, None
+            raise error
+        try:
+            async with asyncio.timeout(timeout_ms / 1000 + 0.1):
+                found = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=records_max)
+        except TimeoutError:
+            # A rebalance is on: aiokafka waits for its end without looking at the time.
+            return ()
+        except RAISED as error:
+            # Asked of its task, because aiokafka's errors do not tell a passing fault from its end.
+            self._dead = self._coordination_ended()
+            raise translate(error, self._doing) from error
+        return [_record(record) for records in found.values() for record in records]
+
+    def assignment(self) -> Partitions:
+        return _ours(self._consumer.assignment())
+
+    def pause(self, partitions: Partitions) -> None:
+        self._consumer.pause(*self._held(partitions))
+
+    def resume(self, partitions: Partitions) -> None:
+        self._consumer.resume(*self._held(partitions))
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        with mapped(self._doing):
+            self._consumer.seek(_theirs(partition), offset)
+
+    async def position(self, partition: TopicPartition) -> int:
+        with mapped(self._doing):
+            async with asyncio.timeout(self._client.request_timeout_ms / 1000):
+                return int(await self._consumer.position(_theirs(partition)))
+
+    async def end_offsets(self, partitions: Partitions) -> Mapping[TopicPartition, int]:
+        if not partitions:
+            return {}
+        with mapped(self._doing):
+            found = await self._consumer.end_offsets([_theirs(tp) for tp in partitions])
+        return {TopicPartition(tp.topic, tp.partition): offset for tp, offset in found.items()}
+
+    async def offsets_at(
+        self, partitions: Partitions, timestamp_ms: int
+    ) -> Mapping[TopicPartition, int]:
+        # The ends first: a record appended in between is then at or after what is returned.
+        ends = await self.end_offsets(partitions)
+        if not partitions:
+            return {}
+        with mapped(self._doing):
+            found = await self._consumer.offsets_for_times(
+                {_theirs(tp): max(0, timestamp_ms) for tp in partitions}
+            )
+        starts = {TopicPartition(tp.topic, tp.partition): at for tp, at in found.items()}
+        return {tp: at.offset if (at := starts[tp]) else ends[tp] for tp in partitions}
+
+    async def committed(self, partition: TopicPartition) -> Committed | None:
+        return await self._admin.committed(self._group(), partition)
+
+    async def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
+        group = self._group()
+        with mapped(f"committing positions of {group} to {self._client.bootstrap}"):
+            async with asyncio.timeout(self._client.request_timeout_ms / 1000):
+                await self._consumer.commit(
+                    {
+                        _theirs(tp): OffsetAndMetadata(position.offset, position.metadata)
+                        for tp, position in offsets.items()
+                    }
+                )
+
+    async def close(self) -> None:
+        """Leave the group at once, unless the membership is static: then its partitions wait for
+        the session timeout.
+        """
+        await self._stop(self._consumer)
+
+    async def _replace(self) -> None:
+        """A new consumer instead of a dead one; the partitions are lost with it."""
+        former = self._consumer
+        self._listener.on_partitions_revoked(former.assignment())
+        await self._stop(former)
+        self._consumer = self._make()
+        await self.start(frozenset())
+        self._dead = False
+
+    async def _stop(self, consumer: AIOKafkaConsumer) -> None:
+        try:
+            async with asyncio.timeout(self._client.request_timeout_ms / 1000):
+                await consumer.stop()
+        except RAISED:
+            # The coordinator ended with an error or cannot be reached: the group finds out by the
+            # missing heartbeats.
+            _log.warning("%s: closed without leaving the group", self._doing, exc_info=True)
+            await consumer._client.close()
+
+    def _coordination_ended(self) -> bool:
+        task = getattr(self._consumer._coordinator, "_coordination_task", None)
+        return task is not None and task.done()
+
+    def _held(self, partitions: Partitions) -> list[KafkaPartition]:
+        """Those that are still ours: whoever pauses or resumes may not know of a rebalance yet."""
+        return [_theirs(tp) for tp in partitions & self.assignment()]
+
+    def _group(self) -> str:
+        if self._spec.group is None:
+            raise ConfigError("a reader without a group has no committed positions: name a group")
+        return self._spec.group
