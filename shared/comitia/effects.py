@@ -1,7 +1,9 @@
-"""What a handler may ask for. Handlers do no I/O: they return effects, and the runtime alone carries them out.
+"""What a handler may ask for. Handlers do no I/O: they return effects, and the runtime alone
+carries them out.
 
-A handler gets a message as it stands in the log (`Recorded`) and gives back effects in the order in which they are to
-happen; `Publish.order` separates groups that must be acknowledged one after the other.
+A handler gets a message as it stands in the log (`Recorded`) and gives back effects in the order
+in which they are to happen; `Publish.order` separates groups that must be acknowledged one after
+the other.
 """
 
 from dataclasses import dataclass
@@ -16,8 +18,8 @@ M = TypeVar("M", bound=Message)
 class Recorded(Generic[M]):
     """A decoded message and where it stands.
 
-    `append_ms`: the broker's append time, milliseconds since 1970-01-01 UTC. `traceparent`: W3C trace context of the
-    message, "" when it was not traced.
+    `append_ms`: the broker's append time, milliseconds since 1970-01-01 UTC. `traceparent`: W3C
+    trace context of the message, "" when it was not traced.
     """
 
     message: M
@@ -32,8 +34,9 @@ class Recorded(Generic[M]):
 class Publish:
     """Append `message` to `topic` (its full name) under `key`.
 
-    `partition` None leaves the choice to the log (murmur2 of the key). Effects with a lower `order` are acknowledged
-    before those with a higher one are sent. `traceparent` "" takes the context of the message being handled.
+    `partition` None leaves the choice to the log (murmur2 of the key). Effects with a lower
+    `order` are acknowledged before those with a higher one are sent. `traceparent` "" takes the
+    context of the message being handled.
     """
 
     topic: str
@@ -46,7 +49,9 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class StopWork:
-    """Tell agents that the outcome of a task can no longer change. `deadline_ms`: broker's clock, epoch milliseconds."""
+    """Tell agents that the outcome of a task can no longer change. `deadline_ms`: broker's clock,
+    epoch milliseconds.
+    """
 
     task_id: str
     panel_id: str
@@ -56,7 +61,9 @@ class StopWork:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Keep the original of the message being handled. `reason` is short, stable and in capitals; `error` is for a person."""
+    """Keep the original of the message being handled. `reason` is short, stable and in capitals;
+    `error` is for a person.
+    """
 
     reason: str
     error: str
@@ -68,7 +75,8 @@ Effect = Publish | StopWork | DeadLetter
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """An event for a task's step: the timer that its state asked for is due, and the log was read past that time.
+    """An event for a task's step: the timer that its state asked for is due, and the log was read
+    past that time.
 
     `due_ms`: broker's clock, milliseconds since 1970-01-01 UTC.
     """
@@ -81,8 +89,9 @@ class Timer:
 class DecidedTask:
     """What is remembered of a decided task.
 
-    `offset` and `append_ms` are those of its Decision in `decisions`. `digest` names the task's content; b"" when it is not
-    known, because only the Decision was read back.
+    `offset` and `append_ms` are those of its Decision in `decisions`. `digest` names the task's
+    content; b"" when it is not known, because only the Decision was read back. `event_offset` is
+    that of the last of its events that was read; -1: none.
     """
 
     task_id: str
@@ -90,3 +99,4 @@ class DecidedTask:
     offset: int
     append_ms: int
     digest: bytes = b""
+    event_offset: int = -1

@@ -90,7 +90,7 @@ class Delivery:
             raise kept.failed
         return kept.acks[0][1]
 
-    def encode(self, job: Job, publish: Publish, trace: tuple[str, str]) -> Outgoing:
+    def encode(self, publish: Publish, trace: tuple[str, str]) -> Outgoing:
         """The record of `publish` as it is sent."""
         outgoing = self._runtime.codec.encode(publish, *trace)
         if outgoing.partition is None and outgoing.topic in self._own:
@@ -117,7 +117,7 @@ class Delivery:
         if runtime.telemetry.tracer is not None:
             span = spans.start_send(runtime.telemetry.tracer, publish.topic, publish.key, trace)
             trace = (spans.traceparent_of(span), trace[1])
-        return _Item(job, effect, self.encode(job, publish, trace), span)
+        return _Item(job, effect, self.encode(publish, trace), span)
 
     def _stop_work(self, effect: Effect) -> Publish:
         if isinstance(effect, Publish | DeadLetter):

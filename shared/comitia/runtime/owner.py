@@ -1,0 +1,346 @@
+"""The owner loop (aggregator): folds the partitions of panel-events that it holds, and is the only
+writer of the same partitions of `decisions`.
+
+In come events, folded one task at a time by a pure `step`; out go its effects, in flushes, one in
+flight per partition. On taking a partition over: its writer first (where a transactional id will
+fence the former owner), then its decisions to their end, then its events from the committed
+low-water mark to an end asked for after that, holding effects; what no recorded decision cancels
+goes out on going live. A timer fires only once the log was read to an end asked for after it was
+due. Reading is never paused for load. At least once: a flush whose acknowledgement was lost is sent
+again.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from comitia.errors import Fenced, Poison, Retryable
+from comitia.ports import Committed, Partitions, Reader, ReaderSpec, Record, TopicPartition, Writer
+from comitia.runtime import take_over
+from comitia.runtime.codec import UNREADABLE
+from comitia.runtime.context import Runtime
+from comitia.runtime.delivery import Delivery, trace_of
+from comitia.runtime.flush import flush
+from comitia.runtime.fold import Fold, GuardedFold, Load
+from comitia.runtime.partition_state import PartitionState
+from comitia.runtime.reading import Commits, every, fetch
+from comitia.runtime.retry import Backoff, Stopped, persist
+from comitia.telemetry import spans
+from comitia.telemetry.measures import messaging
+from comitia.telemetry.names import (
+    CONSUMED,
+    FOLD_DURATION,
+    TASKS_DECIDED,
+    TASKS_OPEN,
+    TASKS_OPEN_BYTES,
+    Operation,
+)
+from comitia.v1.panel_event_pb2 import PanelEvent
+
+_LOG = logging.getLogger("comitia.owner")
+_FETCH_MAX = 2_000
+_FLUSH_MAX = 1_000
+_TICK_MS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerSpec:
+    """What to fold, as which group, and the bounds of AggregatorSettings."""
+
+    group: str
+    fold: Fold[Any]
+    duplicate_window_ms: int
+    decided_max: int
+    open_tasks_max: int
+    open_bytes_max: int
+
+
+@dataclass(slots=True, eq=False)
+class _Held:
+    """One partition that this process owns. `asked`: (now, end) of the question before timers."""
+
+    tp: TopicPartition
+    state: PartitionState
+    delivery: Delivery | None = None
+    folding: bool = False
+    live: bool = False
+    end: int = 0
+    asked: tuple[int, int] | None = None
+    caught_up: asyncio.Event = field(default_factory=asyncio.Event)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+async def run_owner(runtime: Runtime, spec: OwnerSpec) -> None:
+    """Own partitions until `runtime.stop`; then deliver what is due, and commit."""
+    try:
+        await _Owner(runtime, spec).run()
+    except Stopped:
+        return
+
+
+class _Owner:
+    def __init__(self, runtime: Runtime, spec: OwnerSpec) -> None:
+        self._runtime = runtime
+        self._spec = spec
+        self._events = runtime.names.topic("panel-events")
+        self._decisions = runtime.names.topic("decisions")
+        self._fold = GuardedFold(spec.fold)
+        self._load = Load(spec.open_tasks_max, spec.open_bytes_max)
+        self._held: dict[int, _Held] = {}
+        self._owning: dict[int, asyncio.Task[None]] = {}
+        self._closing = False
+        self._writer: Writer | None = None
+        self._reader: Reader
+        self._commits: Commits
+        self._connected = asyncio.Event()
+        self._group: asyncio.TaskGroup
+        self._assigned_once = False
+        runtime.telemetry.observe(TASKS_OPEN, lambda: [(self._open(), {})])
+        runtime.telemetry.observe(TASKS_OPEN_BYTES, lambda: [(self._load.bytes, {})])
+        runtime.telemetry.observe(TASKS_DECIDED, lambda: [(self._remembered(), {})])
+        self._report()
+
+    async def run(self) -> None:
+        runtime = self._runtime
+        spec = ReaderSpec(
+            topics=(self._events,),
+            group=self._spec.group,
+            instance_id=runtime.member_id,
+            on_assigned=self._assigned,
+            on_revoked=self._revoked,
+        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self._reader = await persist(runtime, "broker", lambda: runtime.log.reader(spec))
+                self._commits = Commits(self._reader)
+                self._connected.set()
+                jobs = [
+                    group.create_task(every(runtime.commit_interval_ms, self._commit)),
+                    group.create_task(every(_TICK_MS, self._ask)),
+                ]
+                await self._read()
+                await self._drain()
+                for job in jobs:
+                    job.cancel()
+                await self._commit()
+        finally:
+            if self._connected.is_set():
+                await self._reader.close()
+            if self._writer is not None:
+                await self._writer.close()
+
+    async def _read(self) -> None:
+        runtime, backoff = self._runtime, Backoff(self._runtime.instance)
+        consumed = messaging(self._events, Operation.POLL)
+        while not runtime.stop.is_set():
+            records = await fetch(runtime, self._reader, _FETCH_MAX, backoff)
+            held: _Held | None = None
+            for record in records:
+                held = self._held.get(record.partition)
+                if held is not None and held.folding and record.offset >= held.state.next:
+                    self._fold_one(held, record)
+            if records:
+                runtime.telemetry.add(CONSUMED, len(records), consumed)
+            for held in tuple(self._held.values()):
+                await self._look(held)
+
+    def _fold_one(self, held: _Held, record: Record) -> None:
+        runtime, state = self._runtime, held.state
+        trace = trace_of(record)
+        span, task_id = None, ""
+        # Replayed events were traced when they were new.
+        if runtime.telemetry.tracer is not None and held.live:
+            tracer = runtime.telemetry.tracer
+            span = spans.start_process(tracer, record, self._spec.group, trace)
+            trace = (spans.traceparent_of(span), trace[1])
+        try:
+            recorded = runtime.codec.decode(PanelEvent, record, trace[0])
+            task_id = recorded.message.task_id
+            if not task_id:
+                raise Poison("this PanelEvent names no task_id", UNREADABLE)
+            state.event(recorded, record, trace)
+        except Poison as poison:
+            state.reject(record, poison, task_id, trace)
+            if span is not None:
+                spans.fail(span, poison)
+        if span is not None:
+            span.end()
+
+    async def _look(self, held: _Held) -> None:
+        """After a fetch: is the end that somebody waits for reached, is there something to send?"""
+        if held.folding and (not held.live or held.asked is not None):
+            end = held.end if held.asked is None else held.asked[1]
+            if await self._reached(held, end):
+                if not held.live:
+                    held.caught_up.set()
+                elif held.asked is not None:
+                    now_ms, held.asked = held.asked[0], None
+                    held.state.fire(now_ms)
+        if held.live and held.state.waiting:
+            held.wake.set()
+
+    async def _reached(self, held: _Held, end: int) -> bool:
+        if held.state.next >= end:
+            return True
+        try:
+            # Past control records and aborted ones, which are never handed out.
+            return await self._reader.position(held.tp) >= end
+        except Retryable:
+            return (
+                False  # not ours any more, or the broker is away: look again after the next fetch
+            )
+
+    async def _ask(self) -> None:
+        """Where timers are due: ask for the log's end; they fire when it has been read."""
+        due = [
+            held
+            for held in self._held.values()
+            if held.live
+            and held.asked is None
+            and held.state.timer_ms is not None
+            and held.state.timer_ms <= self._runtime.clock.now_ms()
+        ]
+        if not due:
+            return
+        now_ms = self._runtime.clock.now_ms()
+        try:
+            ends = await self._reader.end_offsets(frozenset(held.tp for held in due))
+        except Retryable as error:
+            self._runtime.health.set("timers", str(error))
+            return
+        self._runtime.health.set("timers", None)
+        for held in due:
+            if held.state.next >= ends[held.tp]:
+                held.state.fire(now_ms)
+                held.wake.set()
+            else:
+                held.asked = (now_ms, ends[held.tp])
+
+    async def _own(self, tp: TopicPartition) -> None:
+        runtime, backoff = self._runtime, Backoff(f"{self._runtime.instance}-{tp.partition}")
+        condition = f"partition {tp.partition}"
+        await self._connected.wait()
+        while True:
+            held = self._held[tp.partition]
+            began_ms = runtime.clock.monotonic_ms()
+            try:
+                await self._take_over(held)
+                taken_ms = runtime.clock.monotonic_ms() - began_ms
+                runtime.telemetry.record(FOLD_DURATION, taken_ms / 1000)
+                runtime.health.set(condition, None)
+                backoff.reset()
+                await self._emit(held)
+                return
+            except Retryable as error:
+                # Never go on with half a fold: drop the state and take over again.
+                runtime.health.set(condition, str(error))
+                if isinstance(error, Fenced):
+                    self._writer = None
+                self._drop(tp.partition)
+                self._held[tp.partition] = self._new(tp)
+                self._report()
+                await asyncio.sleep(backoff.next_ms() / 1000)
+
+    async def _take_over(self, held: _Held) -> None:
+        runtime, reader, tp = self._runtime, self._reader, held.tp
+        reader.pause(frozenset({tp}))
+        writer = await self._writer_of(tp.partition)
+        own = {self._events: tp.partition, self._decisions: tp.partition}
+        held.delivery = Delivery(runtime, writer, own)
+        committed = await reader.committed(tp)
+        await take_over.recall(runtime, held.state, tp.partition, committed, self._spec)
+        held.state.next = await take_over.start_of(reader, tp, committed)
+        held.end = (await reader.end_offsets(frozenset({tp})))[tp]
+        held.folding = True
+        reader.seek(tp, held.state.next)
+        reader.resume(frozenset({tp}))
+        await held.caught_up.wait()
+        held.live = True
+        held.wake.set()
+        _LOG.info(
+            "partition %d is live: %d open, %d remembered, folded to %d",
+            *(tp.partition, held.state.open, len(held.state.decided), held.state.next),
+        )
+        self._report()
+
+    async def _writer_of(self, partition: int) -> Writer:
+        """The writer for one partition's effects: at least once, one serves all."""
+        del partition
+        if self._writer is None:
+            self._writer = await self._runtime.log.writer()
+        return self._writer
+
+    async def _emit(self, held: _Held) -> None:
+        """One flush in flight; what gets ready meanwhile goes into the next one."""
+        while not self._closing or held.state.waiting:
+            await held.wake.wait()
+            held.wake.clear()
+            while held.delivery is not None and (batch := held.state.take(_FLUSH_MAX)):
+                await flush(self._runtime, held.delivery, held.tp, batch)
+                held.state.done()
+
+    async def _commit(self) -> None:
+        live = [held for held in self._held.values() if held.live]
+        if not live:
+            return
+        before_ms = self._runtime.clock.now_ms() - self._spec.duplicate_window_ms
+        positions: dict[TopicPartition, Committed | None] = {}
+        for held in live:
+            held.state.prune(before_ms, self._spec.decided_max)
+            metadata = str(held.state.decisions_from())
+            positions[held.tp] = Committed(held.state.low_water(), metadata)
+        await self._commits.commit(positions)
+
+    async def _drain(self) -> None:
+        self._closing = True
+        for number, held in self._held.items():
+            held.wake.set()
+            if not held.live:
+                self._owning[number].cancel()
+        if self._owning:
+            await asyncio.wait(self._owning.values())
+
+    def _new(self, tp: TopicPartition) -> _Held:
+        return _Held(tp, PartitionState(self._fold, self._load, self._decisions, 0))
+
+    def _drop(self, number: int) -> None:
+        held = self._held.pop(number, None)
+        if held is not None:
+            held.folding = held.live = False
+            held.state.drop()
+
+    # The hooks neither await nor do I/O: they only drop state and start take-overs.
+    def _assigned(self, partitions: Partitions) -> None:
+        self._assigned_once = True
+        if self._connected.is_set():
+            self._commits.forget()
+            self._reader.pause(partitions)
+        for tp in partitions:
+            self._held[tp.partition] = self._new(tp)
+            self._owning[tp.partition] = self._group.create_task(self._own(tp))
+        self._report()
+
+    def _revoked(self, partitions: Partitions) -> None:
+        for tp in partitions:
+            task = self._owning.pop(tp.partition, None)
+            if task is not None:
+                task.cancel()
+            self._drop(tp.partition)
+            self._runtime.health.set(f"partition {tp.partition}", None)
+        self._report()
+
+    def _report(self) -> None:
+        reason = None
+        if not self._assigned_once:
+            reason = "waiting for its partitions"
+        elif folding := [str(n) for n, held in sorted(self._held.items()) if not held.live]:
+            reason = f"folding {', '.join(folding)} of {len(self._held)} held"
+        self._runtime.health.set("partitions", reason)
+
+    def _open(self) -> int:
+        return sum(held.state.open for held in self._held.values())
+
+    def _remembered(self) -> int:
+        return sum(len(held.state.decided) for held in self._held.values())

@@ -1,0 +1,270 @@
+"""What the owner of one partition of panel-events knows: a fold over its events, without any I/O.
+
+In come events in log order, due timers and acknowledgements; out come the effects to deliver, in
+order, and the offset from which another owner would have to fold. Effects wait here, in `take`, be
+it because the partition is not live yet (then a RoundOpened met later in the log cancels the
+effects that it records) or because a flush is in flight. Decided tasks are remembered, so that
+their later events open nothing.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from comitia.effects import DeadLetter, DecidedTask, Effect, Publish, Recorded, Timer
+from comitia.errors import Poison
+from comitia.ports import Record
+from comitia.runtime.delivery import Job
+from comitia.runtime.fold import Fold, Load
+from comitia.v1.decision_pb2 import Decision
+from comitia.v1.panel_event_pb2 import PanelEvent
+
+
+@dataclass(slots=True, eq=False)
+class _Open:
+    """A task that is not decided. `counted`: no decision of it is under way."""
+
+    task_id: str
+    first: int
+    last: int
+    state: Any = None
+    size: int = 0
+    timer_ms: int | None = None
+    waiting: int = 0
+    counted: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class Pending:
+    """Effects that became due at `offset` and are not acknowledged."""
+
+    offset: int
+    job: Job
+    task: _Open | None
+
+
+class PartitionState:
+    """The fold of one partition. `next` is the next offset to fold."""
+
+    def __init__(self, fold: Fold[Any], load: Load, decisions: str, start: int) -> None:
+        self.next = start
+        self.decided: dict[str, DecidedTask] = {}
+        self.decisions_next = 0
+        self._fold = fold
+        self._load = load
+        self._decisions = decisions
+        self._open: dict[str, _Open] = {}
+        self._waiting: deque[Pending] = deque()
+        self._in_flight: list[Pending] = []
+        self._timers: list[tuple[int, str]] = []
+
+    @property
+    def open(self) -> int:
+        """Tasks begun and not decided."""
+        return len(self._open)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether `take` has something."""
+        return bool(self._waiting)
+
+    @property
+    def timer_ms(self) -> int | None:
+        """When the next timer may be due."""
+        return self._timers[0][0] if self._timers else None
+
+    def recall(self, recorded: Recorded[Decision]) -> None:
+        """Remember a decision that is in the log."""
+        decision = recorded.message
+        self.decided.pop(decision.task_id, None)
+        self.decided[decision.task_id] = DecidedTask(
+            decision.task_id, decision.revision, recorded.offset, recorded.append_ms
+        )
+
+    def event(self, recorded: Recorded[PanelEvent], record: Record, trace: tuple[str, str]) -> None:
+        """Fold one event. Poison when the fold cannot: then `reject` it."""
+        offset, message = recorded.offset, recorded.message
+        self.next = offset + 1
+        task_id = message.task_id
+        decided = self.decided.get(task_id)
+        if decided is not None:
+            decided.event_offset = offset
+            self._wait(offset, self._fold.after(decided, recorded), (record, trace), None)
+            return
+        task = self._open.get(task_id)
+        if task is None:
+            task = self._open[task_id] = _Open(task_id, offset, offset)
+            self._load.tasks += 1
+        elif task.waiting and message.WhichOneof("event") == "round_opened":
+            self._cancel(task, message)
+        task.last = offset
+        overloaded = self._load.overloaded
+        try:
+            state, effects = self._fold.step(task.state, recorded, recorded.append_ms, overloaded)
+        except BaseException:
+            self._forget_if_empty(task)
+            raise
+        self._stepped(task, state)
+        self._wait(offset, effects, (record, trace), task)
+        self._forget_if_empty(task)
+
+    def reject(self, record: Record, why: Poison, task_id: str, trace: tuple[str, str]) -> None:
+        """Put a record that cannot be folded among the effects: its job has failed already."""
+        self.next = record.offset + 1
+        job = Job((), record, task_id, trace, failed=why)
+        self._waiting.append(Pending(record.offset, job, None))
+
+    def fire(self, now_ms: int) -> None:
+        """Give due timers to their tasks; the log was read to an end asked for at `now_ms`."""
+        while self._timers and self._timers[0][0] <= now_ms:
+            due_ms, task_id = heapq.heappop(self._timers)
+            task = self._open.get(task_id)
+            if task is None or task.timer_ms != due_ms:
+                continue
+            task.timer_ms = None
+            timer = Timer(task_id, due_ms)
+            try:
+                state, effects = self._fold.step(task.state, timer, now_ms, self._load.overloaded)
+            except Poison as poison:
+                job = Job((), None, task_id, failed=poison)
+                self._waiting.append(Pending(task.first, job, None))
+                continue
+            self._stepped(task, state)
+            self._wait(task.last, effects, (None, ("", "")), task)
+            self._forget_if_empty(task)
+
+    def take(self, jobs_max: int) -> list[Pending]:
+        """The next effects to deliver; none while those taken before are not `done`."""
+        if self._in_flight:
+            return []
+        count = min(jobs_max, len(self._waiting))
+        self._in_flight = [self._waiting.popleft() for _ in range(count)]
+        return self._in_flight
+
+    def done(self) -> None:
+        """What was taken is acknowledged: close the tasks that it decided."""
+        taken, self._in_flight = self._in_flight, []
+        for pending in taken:
+            task = pending.task
+            if task is not None:
+                task.waiting -= 1
+            for effect, ack in pending.job.acks:
+                if type(effect) is Publish and type(effect.message) is Decision:
+                    self._close(effect.message, ack.offset, ack.timestamp_ms)
+            if task is not None:
+                self._forget_if_empty(task)
+
+    def low_water(self) -> int:
+        """The first offset that another owner must fold: the oldest that something depends on."""
+        low = next(iter(self._open.values())).first if self._open else self.next
+        for pending in (*self._in_flight, *self._waiting):
+            low = min(low, pending.offset)
+        return low
+
+    def decisions_from(self) -> int:
+        """Where another owner must begin to read `decisions`: the oldest that is remembered."""
+        return next(iter(self.decided.values())).offset if self.decided else self.decisions_next
+
+    def prune(self, before_ms: int, decided_max: int) -> None:
+        """Forget decisions older than `before_ms`, and the oldest beyond `decided_max`; but none
+        whose events a fold from the low-water mark would meet again.
+        """
+        low = self.low_water()
+        while self.decided:
+            task_id, oldest = next(iter(self.decided.items()))
+            wanted = oldest.append_ms >= before_ms and len(self.decided) <= decided_max
+            if wanted or oldest.event_offset >= low:
+                break
+            del self.decided[task_id]
+        if len(self._timers) > 2 * len(self._open) + 1_000:
+            # Timers of decided tasks are only dropped when they come up: sweep them.
+            live = [(t.timer_ms, t.task_id) for t in self._open.values() if t.timer_ms is not None]
+            self._timers = live
+            heapq.heapify(self._timers)
+
+    def drop(self) -> None:
+        """Take the open tasks out of the common load: this state is not used any more."""
+        for task in self._open.values():
+            self._load.tasks -= task.counted
+            self._load.bytes -= task.size
+        self._open.clear()
+
+    def _stepped(self, task: _Open, state: Any) -> None:
+        task.state = state
+        size = state.size_bytes if state is not None else 0
+        self._load.bytes += size - task.size
+        task.size = size
+        timer_ms = state.timer_ms if state is not None else None
+        if timer_ms != task.timer_ms:
+            task.timer_ms = timer_ms
+            if timer_ms is not None:
+                heapq.heappush(self._timers, (timer_ms, task.task_id))
+
+    def _wait(
+        self,
+        offset: int,
+        effects: Sequence[Effect],
+        origin: tuple[Record | None, tuple[str, str]],
+        task: _Open | None,
+    ) -> None:
+        if not effects:
+            return
+        record, trace = origin
+        # The original is only kept where a dead letter needs it.
+        keep = any(type(effect) is DeadLetter for effect in effects)
+        task_id = task.task_id if task is not None else ""
+        job = Job(effects, record if keep else None, task_id, trace)
+        self._waiting.append(Pending(offset, job, task))
+        if task is None:
+            return
+        task.waiting += 1
+        decides = any(
+            type(effect) is Publish and effect.topic == self._decisions for effect in effects
+        )
+        if decides and task.counted:
+            task.counted = False
+            self._load.tasks -= 1
+
+    def _cancel(self, task: _Open, message: PanelEvent) -> None:
+        """Drop waiting effects that the log shows as done: the opening of this very round."""
+        opened = message.round_opened
+        kept: deque[Pending] = deque()
+        for pending in self._waiting:
+            if pending.task is task and _opens(pending.job, opened.panel_id, opened.round):
+                task.waiting -= 1
+            else:
+                kept.append(pending)
+        self._waiting = kept
+
+    def _close(self, decision: Decision, offset: int, append_ms: int) -> None:
+        task = self._open.pop(decision.task_id, None)
+        digest, last = b"", -1
+        if task is not None:
+            digest = task.state.digest if task.state is not None else b""
+            last = task.last
+            self._load.tasks -= task.counted
+            self._load.bytes -= task.size
+        former = self.decided.pop(decision.task_id, None)
+        if former is not None:
+            digest, last = former.digest, former.event_offset
+        self.decided[decision.task_id] = DecidedTask(
+            decision.task_id, decision.revision, offset, append_ms, digest, last
+        )
+        self.decisions_next = max(self.decisions_next, offset + 1)
+
+    def _forget_if_empty(self, task: _Open) -> None:
+        if task.state is None and not task.waiting and self._open.get(task.task_id) is task:
+            del self._open[task.task_id]
+            self._load.tasks -= task.counted
+            self._load.bytes -= task.size
+
+
+def _opens(job: Job, panel_id: str, number: int) -> bool:
+    for effect in job.effects:
+        if type(effect) is Publish and type(effect.message) is PanelEvent:
+            opened = effect.message.round_opened
+            if opened.round == number and opened.panel_id == panel_id:
+                return True
+    return False
