@@ -5,8 +5,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
-# Python 3.11, or else a python3 that scripts/check_platform.py accepts.
-PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+# Python 3.11, or else one that scripts/check_platform.py accepts.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3 || echo python3.11)
 VENV := .venv
 BIN := $(VENV)/bin
 EXPORT_VENV := .venv-export
