@@ -1,4 +1,4 @@
-"""Fixtures of the integration and contract tests: Apache Kafka itself, embedded, one for the whole session.
+"""Fixtures of the tests that need Apache Kafka itself: embedded, one for the whole session.
 
 `broker` is the bootstrap string of one node, `broker3` a cluster of three whose nodes can be
 killed; both start when the first test asks for them. Data goes to a temporary directory, jars come
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from comitia.broker import HOST, BrokerSettings, EmbeddedBroker
 from comitia.config import DirectorySettings, load
 
