@@ -139,14 +139,14 @@ def ballot_of(
     if answer.HasField("abstention"):
         ballot.abstention.reason = answer.abstention.reason
         ballot.abstention.detail = cut(answer.abstention.detail, DETAIL_BYTES_MAX)
-    elif answer.ByteSize() > answer_bytes_max:
-        ballot.abstention.reason = ABSTENTION_REASON_UNDECIDED
-        ballot.abstention.detail = (
-            f"the answer has {answer.ByteSize()} bytes, at most {answer_bytes_max} are counted"
-        )
     elif answer.HasField("value"):
         ballot.value.CopyFrom(answer.value)
         ballot.probabilities.MergeFrom(answer.probabilities)
+    size = ballot.ByteSize()
+    if size > answer_bytes_max:
+        ballot.ClearField("probabilities")
+        ballot.abstention.reason = ABSTENTION_REASON_UNDECIDED
+        ballot.abstention.detail = f"the answer has {size} bytes, at most {answer_bytes_max} count"
     return ballot
 
 

@@ -1,0 +1,325 @@
+"""What the fold does with each kind of event, told by the decision and the effects that it
+publishes.
+"""
+
+from typing import Any
+
+import pytest
+
+from comitia.effects import DeadLetter, DecidedTask, Effect, Publish, StopWork, Timer
+from comitia.errors import Poison
+from comitia.v1.decision_pb2 import (
+    DECISION_STATUS_CANCELLED,
+    DECISION_STATUS_DECIDED,
+    DECISION_STATUS_EXPIRED,
+    DECISION_STATUS_FAILED,
+    DECISION_STATUS_NO_AGENT,
+    DECISION_STATUS_NO_QUORUM,
+    DECISION_STATUS_OVERLOADED,
+    DECISION_STATUS_REJECTED,
+    DELIVERY_AT_LEAST_ONCE,
+    DeadLetterRef,
+    Decision,
+)
+from comitia.v1.panel_event_pb2 import PanelEvent, TaskFailed, TaskRefused
+from comitia.v1.policy_pb2 import METHOD_PLURALITY
+from comitia_aggregator.state import Rules, TaskState, digest_of
+from comitia_aggregator.step import after, step
+from tests.sim.events import (
+    APPENDED_MS,
+    DEADLINE_MS,
+    TRACE_ID,
+    answered,
+    cancelled,
+    make_answer,
+    make_panel,
+    make_task,
+    opened,
+    policy,
+    recorded,
+)
+
+RULES = Rules("comitia.decisions.v1")
+
+
+class Fold:
+    """One task's fold, with everything that it asked for."""
+
+    def __init__(self) -> None:
+        self.state: TaskState | None = None
+        self.effects: list[Effect] = []
+
+    def say(
+        self, *events: PanelEvent, at_ms: int = APPENDED_MS + 7, overloaded: bool = False
+    ) -> "Fold":
+        for event in events:
+            self.state, due = step(self.state, recorded(event, at_ms), at_ms, RULES, overloaded)
+            self.effects += due
+        return self
+
+    def tick(self, now_ms: int) -> "Fold":
+        self.state, due = step(self.state, Timer("t1", now_ms), now_ms, RULES)
+        self.effects += due
+        return self
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [effect for effect in self.effects if isinstance(effect, kind)]
+
+    @property
+    def decision(self) -> Decision:
+        (publish,) = self.of(Publish)
+        assert publish.topic == RULES.decisions_topic
+        assert isinstance(publish.message, Decision)
+        return publish.message
+
+
+def three(*options: str | None) -> list[PanelEvent]:
+    return [answered(make_answer(f"p1.{seat}.0.1", option)) for seat, option in enumerate(options)]
+
+
+def test_a_panel_that_has_answered_decides_at_once() -> None:
+    fold = Fold().say(opened(make_panel(make_task())), *three("a", "b"))
+    assert not fold.effects
+    decision = fold.say(*three("a", "b", "a")[2:]).decision
+    assert decision.status == DECISION_STATUS_DECIDED
+    assert decision.value.option_id == "a"
+    assert (decision.task_id, decision.panel_id, decision.method) == ("t1", "p1", METHOD_PLURALITY)
+    assert [(b.seat, b.agent, b.value.option_id, b.weight) for b in decision.ballots] == [
+        (0, "a0", "a", 1.0), (1, "a1", "b", 1.0), (2, "a2", "a", 1.0),
+    ]  # fmt: skip
+    assert decision.margin == pytest.approx(1 / 3)
+    assert (decision.skill, decision.tenant, decision.session) == ("sentiment", "acme", "s1")
+    assert decision.trace_id == TRACE_ID
+    assert decision.delivery == DELIVERY_AT_LEAST_ONCE
+    cost = decision.cost
+    assert (cost.prompt_tokens, cost.completion_tokens, cost.worked_ms) == (30, 3, 15)
+    assert (cost.assignments, cost.elapsed_ms) == (3, 7)
+    assert decision.explanation == (
+        '"a" leads by plurality, 2 of 3 ballots (margin 0.33). For "a": a0, a2. For "b": a1.'
+    )
+    assert not fold.of(StopWork)
+
+
+def test_the_key_of_a_decision_is_the_root_of_a_staged_task() -> None:
+    task = make_task()
+    task.root_id = "root"
+    (publish,) = Fold().say(opened(make_panel(task)), *three("a", "a", "a")).of(Publish)
+    assert publish.key == "root"
+
+
+def test_only_the_first_answer_of_a_listed_assignment_counts() -> None:
+    fold = Fold().say(opened(make_panel(make_task())), *three("a"), *three("b"))
+    fold.say(answered(make_answer("p9.1.0.1", "b")), answered(make_answer("", "b")))
+    assert [b.value.option_id for b in fold.tick(DEADLINE_MS).decision.ballots] == ["a"]
+
+
+def test_answers_before_their_panel_are_held_and_counted() -> None:
+    fold = Fold().say(*three("a", "a", "b"))
+    assert fold.state is not None
+    assert fold.state.timer_ms == DEADLINE_MS
+    assert fold.say(opened(make_panel(make_task()))).decision.value.option_id == "a"
+
+
+def test_answers_whose_panel_never_comes_are_let_go_at_their_deadline() -> None:
+    fold = Fold().say(*three("a"))
+    assert fold.tick(DEADLINE_MS - 1).state is not None
+    assert fold.tick(DEADLINE_MS).state is None
+    assert not fold.effects
+
+
+def test_an_answer_without_deadline_and_one_with_an_absurd_one_are_held_for_a_bounded_time() -> (
+    None
+):
+    for claimed, held_ms in ((0, RULES.keep_ms), (2**62, RULES.timeout_ms_max)):
+        answer = make_answer("p1.0.0.1", "a")
+        answer.deadline_ms = claimed
+        fold = Fold().say(answered(answer), at_ms=APPENDED_MS)
+        assert fold.state is not None
+        assert fold.state.timer_ms == APPENDED_MS + held_ms
+
+
+def test_the_second_panel_loses() -> None:
+    task = make_task()
+    fold = Fold().say(opened(make_panel(task)), opened(make_panel(task, "p2")))
+    fold.say(*(answered(make_answer(f"p2.{seat}.0.1", "b")) for seat in range(3)))
+    assert not fold.effects
+    assert fold.say(*three("a", "a", "a")).decision.panel_id == "p1"
+
+
+def test_the_same_id_with_another_content_is_a_dead_letter() -> None:
+    fold = Fold().say(opened(make_panel(make_task())))
+    other = make_task(text="Something else?")
+    fold.say(opened(make_panel(other, "p2")))
+    refusal = TaskRefused(status=DECISION_STATUS_REJECTED, task=other)
+    fold.say(PanelEvent(task_id="t1", task_refused=refusal))
+    assert [(letter.reason, letter.task_id) for letter in fold.of(DeadLetter)] == [
+        ("DUPLICATE_ID", "t1")
+    ] * 2
+    assert fold.say(*three("a", "a", "a")).decision.status == DECISION_STATUS_DECIDED
+
+
+def test_after_the_decision_only_another_content_matters() -> None:
+    task, other = make_task(), make_task(text="Something else?")
+    decided = DecidedTask("t1", 0, 5, APPENDED_MS, digest_of(task))
+    assert after(decided, recorded(opened(make_panel(task, "p2")))) == ()
+    assert after(decided, recorded(answered(make_answer("p1.0.0.1", "a")))) == ()
+    (letter,) = after(decided, recorded(opened(make_panel(other, "p2"))))
+    assert isinstance(letter, DeadLetter)
+    # Read back from the decisions, the content is not known: the next panel says it.
+    forgotten = DecidedTask("t1", 0, 5, APPENDED_MS)
+    assert after(forgotten, recorded(opened(make_panel(task, "p2")))) == ()
+    assert len(after(forgotten, recorded(opened(make_panel(other, "p3"))))) == 1
+
+
+def test_the_deadline_decides_with_what_there_is() -> None:
+    fold = Fold().say(opened(make_panel(make_task())), *three("a", "a"))
+    late = answered(make_answer("p1.2.0.1", "b"))
+    fold.say(late, at_ms=DEADLINE_MS + 1)
+    assert not fold.effects
+    decision = fold.tick(DEADLINE_MS + 50).decision
+    assert decision.status == DECISION_STATUS_DECIDED
+    assert [(seat.seat, seat.agent) for seat in decision.late] == [(2, "a2")]
+    assert not decision.missing
+    assert decision.cost.elapsed_ms == DEADLINE_MS - APPENDED_MS
+    assert decision.explanation.startswith("The deadline came.")
+    assert decision.explanation.endswith("After the deadline: a2.")
+
+
+def test_an_answer_at_the_deadline_itself_is_in_time() -> None:
+    fold = Fold().say(opened(make_panel(make_task())), *three("a", "a", "a"), at_ms=DEADLINE_MS)
+    assert fold.decision.status == DECISION_STATUS_DECIDED
+
+
+def test_without_a_quorum_at_the_deadline_the_task_expires_and_names_the_missing() -> None:
+    fold = Fold().say(opened(make_panel(make_task())), *three("a")).tick(DEADLINE_MS)
+    decision = fold.decision
+    assert decision.status == DECISION_STATUS_EXPIRED
+    assert [seat.agent for seat in decision.missing] == ["a1", "a2"]
+    assert not decision.HasField("value")
+    assert "Too few voted: 1 of the 2 seats needed." in decision.explanation
+    assert "No answer: a1, a2." in decision.explanation
+    (stop,) = fold.of(StopWork)
+    assert (stop.task_id, stop.panel_id, stop.reason, stop.deadline_ms) == (
+        "t1",
+        "p1",
+        "EXPIRED",
+        DEADLINE_MS,
+    )
+
+
+def test_a_timer_that_is_not_due_does_nothing() -> None:
+    fold = Fold().say(opened(make_panel(make_task())), *three("a", "a"))
+    assert not fold.tick(DEADLINE_MS - 1).effects
+
+
+def test_a_tie_and_a_panel_of_abstentions_have_no_quorum() -> None:
+    tie = Fold().say(opened(make_panel(make_task(), seats=2)), *three("b", "a")).decision
+    assert tie.status == DECISION_STATUS_NO_QUORUM
+    assert [value.option_id for value in tie.tied] == ["a", "b"]
+    assert 'No value leads: "a" and "b" are tied by votes.' in tie.explanation
+    nobody = Fold().say(opened(make_panel(make_task())), *three(None, None, None)).decision
+    assert nobody.status == DECISION_STATUS_NO_QUORUM
+    assert [ballot.weight for ballot in nobody.ballots] == [0.0] * 3
+    assert "Abstained: a0 (unspecified: cannot tell), a1" in nobody.explanation
+
+
+def test_the_quorum_counts_ballots_without_abstentions() -> None:
+    for quorum, status in ((2, DECISION_STATUS_DECIDED), (3, DECISION_STATUS_NO_QUORUM)):
+        fold = Fold().say(
+            opened(make_panel(make_task(policy=policy(quorum)))), *three("a", "a", None)
+        )
+        assert fold.decision.status == status
+
+
+def test_by_default_more_than_half_of_the_seats_must_vote_however_many_samples_they_send() -> None:
+    panel = make_panel(make_task(policy=policy(samples=4)))
+    fold = Fold().say(opened(panel))
+    fold.say(*(answered(make_answer(f"p1.0.{sample}.1", "a")) for sample in range(4)))
+    decision = fold.tick(DEADLINE_MS).decision
+    assert decision.status == DECISION_STATUS_EXPIRED
+    assert [seat.seat for seat in decision.missing] == [1, 2]
+
+
+def test_a_cancel_stops_the_panel() -> None:
+    fold = Fold().say(opened(make_panel(make_task())), *three("a"), cancelled())
+    assert fold.decision.status == DECISION_STATUS_CANCELLED
+    assert fold.decision.explanation == "The task was cancelled by ann: no longer needed."
+    assert len(fold.decision.ballots) == 1
+    assert [stop.reason for stop in fold.of(StopWork)] == ["CANCELLED"]
+    fold.say(*three("a", "a", "a"), cancelled()).tick(DEADLINE_MS)
+    assert len(fold.of(Publish)) == 1
+
+
+def test_a_cancel_before_its_panel_is_kept_and_wins() -> None:
+    fold = Fold().say(cancelled(), *three("a", "a", "a"))
+    assert not fold.effects
+    fold.say(opened(make_panel(make_task())))
+    assert fold.decision.status == DECISION_STATUS_CANCELLED
+    assert fold.decision.trace_id == TRACE_ID
+
+
+def test_a_cancel_without_a_panel_is_kept_for_a_bounded_time() -> None:
+    fold = Fold().say(cancelled(), at_ms=APPENDED_MS)
+    assert fold.tick(APPENDED_MS + RULES.keep_ms - 1).state is not None
+    assert fold.tick(APPENDED_MS + RULES.keep_ms).state is None
+
+
+def test_a_refusal_is_the_decision() -> None:
+    refused = TaskRefused(
+        status=DECISION_STATUS_NO_AGENT,
+        reason="no agent",
+        task=make_task(),
+        task_appended_ms=APPENDED_MS,
+    )
+    fold = Fold().say(PanelEvent(task_id="t1", task_refused=refused), *three("a"))
+    decision = fold.decision
+    assert (decision.status, decision.explanation) == (DECISION_STATUS_NO_AGENT, "no agent")
+    assert (decision.skill, decision.tenant, decision.cost.elapsed_ms) == ("sentiment", "acme", 7)
+    assert fold.state is not None
+    assert fold.state.digest == digest_of(make_task())
+
+
+def test_a_refusal_after_the_panel_does_not_end_the_task() -> None:
+    fold = Fold().say(opened(make_panel(make_task())))
+    fold.say(PanelEvent(task_id="t1", task_refused=TaskRefused(status=DECISION_STATUS_REJECTED)))
+    assert not fold.effects
+
+
+def test_a_failed_record_ends_the_task_and_is_named() -> None:
+    kept = DeadLetterRef(topic="comitia.dead-letters.v1", partition=0, offset=9)
+    failed = PanelEvent(task_id="t1", task_failed=TaskFailed(reason="UNREADABLE", dead_letter=kept))
+    for fold in (Fold().say(failed), Fold().say(opened(make_panel(make_task())), failed)):
+        assert fold.decision.status == DECISION_STATUS_FAILED
+        assert fold.decision.dead_letter == kept
+        assert "UNREADABLE" in fold.decision.explanation
+
+
+def test_without_room_a_new_panel_is_overloaded_and_an_open_one_goes_on() -> None:
+    new = Fold().say(*three("a")).say(opened(make_panel(make_task())), overloaded=True)
+    assert new.decision.status == DECISION_STATUS_OVERLOADED
+    assert len(new.of(StopWork)) == 1
+    old = Fold().say(opened(make_panel(make_task())))
+    assert (
+        old.say(*three("a", "a", "a"), overloaded=True).decision.status == DECISION_STATUS_DECIDED
+    )
+
+
+def test_a_panel_of_nobody_ends() -> None:
+    fold = Fold().say(opened(make_panel(make_task(), seats=0)))
+    assert fold.decision.status == DECISION_STATUS_NO_AGENT
+
+
+def test_an_event_of_a_newer_version_is_passed_over_and_one_without_a_task_is_poison() -> None:
+    newer = PanelEvent.FromString(PanelEvent(task_id="t1").SerializeToString() + b"\xfa\x01\x01x")
+    assert Fold().say(newer).state is None
+    with pytest.raises(Poison, match="task_id"):
+        Fold().say(PanelEvent())
+
+
+def test_a_state_keeps_no_input_and_accounts_for_its_size() -> None:
+    fold = Fold().say(opened(make_panel(make_task(text="x" * 100_000))))
+    assert fold.state is not None
+    empty = fold.state.size_bytes
+    assert empty < 5_000
+    fold.say(*three("a"))
+    assert fold.state.size_bytes > empty
