@@ -9,7 +9,6 @@ this process and a number.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import count
 
 from comitia.effects import Effect, Publish, Recorded
 from comitia.errors import Poison
@@ -44,7 +43,7 @@ class Router:
     partition_of: Callable[[str], int]
     nonce: str
     agents: AgentTable = field(default_factory=AgentTable)
-    numbers: count[int] = field(default_factory=count)
+    panels: int = 0
 
     def on_task(self, recorded: Recorded[Task], now_ms: int) -> tuple[Effect, ...]:
         """Seat a panel, or say why not. Raises Poison when the task has no usable id."""
@@ -56,8 +55,9 @@ class Router:
         seated = seat(task, self.agents, self.limits.seats_default, now_ms)
         if isinstance(seated, Refusal):
             return self._refuse(recorded, seated.status, seated.reason)
+        self.panels += 1
         opened = PanelOpened(
-            panel_id=f"{task.id}@{self.nonce}-{next(self.numbers)}",
+            panel_id=f"{task.id}@{self.nonce}-{self.panels}",
             task=task,
             seats=seated,
             deadline_ms=recorded.append_ms + task.timeout_ms,
