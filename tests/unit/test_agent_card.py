@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from comitia.errors import ConfigError
+from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.format_pb2 import FormatKind
 from comitia_agent.card import card_key, read_card, read_cards
 from comitia_agent.registry import must_publish
@@ -69,13 +70,15 @@ def test_a_missing_card_is_a_config_error(tmp_path: Path) -> None:
         read_card(tmp_path / "nowhere.yaml")
 
 
-def test_the_digest_moves_with_every_part_of_the_card_and_with_the_model(tmp_path: Path) -> None:
-    digest = read_card(write(tmp_path, CARD)).digest("sha256:a")
-    commented = read_card(write(tmp_path, "# a remark\n" + CARD))
-    changed = read_card(write(tmp_path, CARD.replace("A joy.", "A delight.")))
-    assert commented.digest("sha256:a") == digest
-    assert changed.digest("sha256:a") != digest
-    assert commented.digest("sha256:b") != digest
+def test_the_key_moves_with_every_part_of_the_card_and_with_the_model(tmp_path: Path) -> None:
+    def key(text: str, model: str) -> str:
+        return card_key(read_card(write(tmp_path, text)).message(model))
+
+    first = key(CARD, "sha256:a")
+    assert first.startswith("critic@2@sha256:")
+    assert key("# a remark\n" + CARD, "sha256:a") == first
+    assert key(CARD.replace("A joy.", "A delight."), "sha256:a") != first
+    assert key(CARD, "sha256:b") != first
 
 
 def test_agents_of_one_process_share_a_model_and_no_name(tmp_path: Path) -> None:
@@ -91,11 +94,13 @@ def test_agents_of_one_process_share_a_model_and_no_name(tmp_path: Path) -> None
 
 
 def test_a_card_is_published_once_and_never_changed_under_its_version() -> None:
-    standing = [card_key("critic", 1, "sha256:a"), card_key("critical", 2, "sha256:z")]
-    assert must_publish(standing, "critic", 2, "sha256:b")
-    assert not must_publish(standing, "critic", 1, "sha256:a")
+    card = AgentCard(name="critic", version=1, skills=["s"])
+    longer = AgentCard(name="critical", version=1, skills=["s"])
+    standing = [card_key(card), card_key(longer)]
+    assert not must_publish(standing, card)
+    assert must_publish(standing, AgentCard(name="critic", version=2, skills=["s"]))
     with pytest.raises(ConfigError, match="Raise 'version'"):
-        must_publish(standing, "critic", 1, "sha256:b")
+        must_publish(standing, AgentCard(name="critic", version=1, skills=["t"]))
 
 
 def test_our_own_cards_are_at_least_five_that_differ() -> None:

@@ -3,7 +3,6 @@
 from comitia import ports
 from comitia.v1.answer_pb2 import Abstention, AbstentionReason, Answer, OptionProbability, Usage
 from comitia.v1.value_pb2 import Ranking, Tier, Value
-
 from comitia_agent.chance import best, tiers
 from comitia_agent.choosing import Weighed
 

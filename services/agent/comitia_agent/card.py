@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
 from comitia.errors import ConfigError
 from comitia.topics import AGENT_NAME
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.answer_pb2 import ModelRef
 from comitia.v1.format_pb2 import FormatKind
 from comitia.v1.input_pb2 import InputKind
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 SKILL = r"^[A-Za-z0-9._:-]{1,64}$"
 
@@ -150,9 +151,9 @@ class AgentProfile(_Block):
     model: Text
     skills: dict[Annotated[str, Field(pattern=SKILL)], Skill] = Field(min_length=1)
 
-    def digest(self, model_digest: str) -> str:
-        """ "sha256:..." over all that decides the answers: this card and the files of its model."""
-        whole = {"card": self.model_dump(mode="json"), "model": model_digest}
+    def digest(self) -> str:
+        """ "sha256:..." over all that the card says; comments and layout do not count."""
+        whole = self.model_dump(mode="json")
         text = json.dumps(whole, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
@@ -174,12 +175,14 @@ class AgentProfile(_Block):
             inputs=[InputKind.INPUT_KIND_TEXT, InputKind.INPUT_KIND_CHAT],
             formats=[kind for kind, does in offered.items() if does],
             model=ModelRef(name=self.model, digest=model_digest),
+            content_digest=self.digest(),
         )
 
 
-def card_key(name: str, version: int, digest: str) -> str:
-    """The key of a card in the `agents` topic."""
-    return f"{name}@{version}@{digest}"
+def card_key(card: AgentCard) -> str:
+    """The key of a card in the `agents` topic: name@version@digest of its deterministic bytes."""
+    digest = hashlib.sha256(card.SerializeToString(deterministic=True)).hexdigest()
+    return f"{card.name}@{card.version}@sha256:{digest}"
 
 
 def read_card(path: Path) -> AgentProfile:

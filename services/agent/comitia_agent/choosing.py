@@ -12,7 +12,6 @@ from typing import Protocol
 
 from comitia.ports import Model, Usage
 from comitia.v1.format_pb2 import Option
-
 from comitia_agent import similarity
 from comitia_agent.card import Choice, Nearest, Skill
 from comitia_agent.chance import bias_for, probabilities

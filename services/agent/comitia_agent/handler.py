@@ -11,7 +11,6 @@ from comitia.ports import Clock, Model
 from comitia.v1.answer_pb2 import AbstentionReason, Answer, ModelRef, Timings
 from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.panel_event_pb2 import PanelEvent
-
 from comitia_agent.answers import abstain, choice, ranking
 from comitia_agent.card import AgentProfile
 from comitia_agent.choosing import Unsupported, make_chooser

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from comitia import ports
 from comitia.v1.format_pb2 import Option
 from comitia.v1.input_pb2 import Input
-
 from comitia_agent.card import Example, Prompt
 
 Render = Callable[[Sequence[tuple[str, str]]], str]

@@ -14,7 +14,6 @@ from comitia.v1.answer_pb2 import AbstentionReason, Answer
 from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.format_pb2 import NumberFormat
 from comitia.v1.value_pb2 import Value
-
 from comitia_agent.answers import abstain, usage_of
 from comitia_agent.card import Generated
 from comitia_agent.prompts import make_frame

@@ -1,0 +1,134 @@
+"""Entry point `comitia-agent`: wires cards, model, log and telemetry; nothing is decided here.
+
+Serves every card of COMITIA_AGENT_CARDS in one process, over one model. Order at start: cards,
+topics, model (its files are checked byte by byte), examples and prompts, then the cards are
+published, and only then work begins.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from comitia.config import AgentSettings
+from comitia.effects import Effect, Publish, Recorded
+from comitia.inference.cards import find_card
+from comitia.inference.load import load_model
+from comitia.runtime.context import Runtime
+from comitia.runtime.retry import persist
+from comitia.runtime.service import Service, run_service
+from comitia.runtime.stopped_tasks import StoppedTasks
+from comitia.runtime.tables import Tables
+from comitia.runtime.workers import Workers, WorkersSpec
+from comitia.telemetry.spans import invoke_agent
+from comitia.v1.agent_card_pb2 import AgentCard
+from comitia.v1.assignment_pb2 import Assignment
+from comitia.v1.control_pb2 import Control
+from comitia.v1.heartbeat_pb2 import Heartbeat
+from comitia_agent.card import AgentProfile, card_key, read_cards
+from comitia_agent.handler import Agent
+from comitia_agent.registry import must_publish
+from comitia_agent.traced import TracedModel
+
+_LOG = logging.getLogger("comitia.agent")
+# Nobody works on a task longer than this after it was stopped: the longest timeout of a task.
+CONTROL_BACK_MS = 3_600_000
+
+
+async def compose(service: Service[AgentSettings]) -> None:
+    """Wire and start. ConfigError: cards, model or topics cannot be used, or a card's version is
+    taken.
+    """
+    settings, runtime = service.settings, service.runtime
+    profiles = read_cards([Path(path) for path in settings.agent_cards.split(os.pathsep) if path])
+    names = [profile.name for profile in profiles]
+    await service.ensure_topics(("agents", "control", "panel-events"), inboxes=names)
+    model = await _model(service, profiles[0].model)
+    agents = [
+        Agent(profile, model, runtime.clock, settings.answer_bytes_max) for profile in profiles
+    ]
+    for agent in agents:
+        await agent.prepare()
+
+    standing: set[str] = set()
+    stopped = StoppedTasks(runtime.clock)
+    tables = Tables(runtime)
+    tables.add("agents", AgentCard, lambda key, card: _note(standing, key, card))
+    tables.add("control", Control, stopped.apply, back_ms=CONTROL_BACK_MS)
+    service.start(tables.run(), "tables")
+    await tables.ready()
+    cards = [profile.message(model.digest) for profile in profiles]
+    fresh = [card for card in cards if must_publish(standing, card)]
+    if fresh:
+        await persist(runtime, "broker", lambda: _publish(runtime, fresh))
+
+    workers = [_workers(service, agent, stopped) for agent in agents]
+    for profile, one in zip(profiles, workers, strict=True):
+        service.start(one.run(), f"inbox {profile.name}")
+    service.heartbeats(lambda leaving: _beats(runtime, profiles, workers, leaving))
+    _LOG.info("serving %s with %s %s", ", ".join(names), model.name, model.digest)
+
+
+async def _model(service: Service[AgentSettings], name: str) -> TracedModel:
+    settings, runtime = service.settings, service.runtime
+    card = find_card(settings.models_dir, name)
+    loaded = await asyncio.to_thread(load_model, card, settings.cache_dir, settings.threads)
+    service.on_close(loaded.close)
+    return TracedModel(loaded, runtime.telemetry, runtime.clock)
+
+
+def _note(standing: set[str], key: str, card: Recorded[AgentCard] | None) -> None:
+    if card is None:
+        standing.discard(key)
+    else:
+        standing.add(key)
+
+
+async def _publish(runtime: Runtime, cards: Sequence[AgentCard]) -> None:
+    writer = await runtime.log.writer()
+    try:
+        for card in cards:
+            publish = Publish(runtime.names.topic("agents"), card_key(card), card)
+            await (await writer.send(runtime.codec.encode(publish)))
+    finally:
+        await writer.close()
+
+
+def _workers(service: Service[AgentSettings], agent: Agent, stopped: StoppedTasks) -> Workers:
+    telemetry, profile = service.runtime.telemetry, agent.profile
+
+    async def answer(recorded: Recorded[Assignment]) -> Sequence[Effect]:
+        with invoke_agent(telemetry, profile.name, profile.model, recorded.traceparent):
+            return await agent.handle(recorded)
+
+    spec = WorkersSpec(profile.name, service.settings.in_flight_max, answer, stopped)
+    return Workers(service.runtime, spec)
+
+
+def _beats(
+    runtime: Runtime, profiles: Sequence[AgentProfile], workers: Sequence[Workers], leaving: bool
+) -> Sequence[Heartbeat]:
+    return [
+        Heartbeat(
+            agent=profile.name,
+            version=profile.version,
+            instance=runtime.instance,
+            interval_ms=runtime.heartbeat_interval_ms,
+            in_flight=one.in_flight,
+            waiting=one.waiting,
+            leaving=leaving,
+            service=runtime.service,
+        )
+        for profile, one in zip(profiles, workers, strict=True)
+    ]
+
+
+def main() -> None:
+    """Run until a signal; the exit code says how it ended."""
+    sys.exit(run_service("agent", AgentSettings, compose))
+
+
+if __name__ == "__main__":
+    main()
