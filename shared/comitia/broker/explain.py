@@ -6,11 +6,15 @@ change; for anything unknown the last error of the log and where to read on.
 """
 
 import re
+import shutil
 from pathlib import Path
 
 from comitia.broker.settings import PORT_SETTING, STATE_SETTING
 
 TAIL_BYTES = 256 * 1024
+
+# A log on a full disk breaks off before it says so. Less than this is full.
+FULL_BYTES = 1 << 20
 
 # In the order in which they are looked for: the first is the most telling where several appear.
 CAUSES: tuple[tuple[str, str], ...] = (
@@ -60,6 +64,8 @@ def explain(folder: Path, files: tuple[Path, ...]) -> str:
     files are skipped.
     """
     text = "\n".join(_tail(file) for file in files)
+    if shutil.disk_usage(folder).free < FULL_BYTES:
+        text += "No space left on device"
     for pattern, sentence in CAUSES:
         if re.search(pattern, text):
             return sentence.format(folder=folder) + _more(files)

@@ -25,6 +25,8 @@ from comitia.errors import ConfigError
 # Apache Kafka closes its logs within a second or two; an unclean end costs a recovery at the next
 # start.
 GRACE_S = 20.0
+# Of several nodes that all stop, the last ones lack a quorum to say goodbye to: waiting is in vain.
+GRACE_OF_SEVERAL_S = 5.0
 
 
 def record_file(node_dir: Path) -> Path:
@@ -77,7 +79,8 @@ class Node:
         record_path = record_file(settings.node_dir(number))
         record_path.unlink(missing_ok=True)
         keeper = [sys.executable, "-P", "-m", "comitia.broker.keeper"]
-        keeper += [str(record_path), str(settings.client_port(number)), str(lock_fd), str(GRACE_S)]
+        grace_s = GRACE_S if settings.nodes == 1 else GRACE_OF_SEVERAL_S
+        keeper += [str(record_path), str(settings.client_port(number)), str(lock_fd), str(grace_s)]
         with properties.output_file(settings, number).open("wb") as output:
             self._keeper = subprocess.Popen(
                 keeper + java,

@@ -68,10 +68,9 @@ def _replication(nodes: int) -> dict[str, str]:
         entries[f"{topic}.segment.bytes"] = str(8 * MIB)
     for topic in ("transaction.state.log", "share.coordinator.state.topic"):
         entries[f"{topic}.min.isr"] = in_sync
-    if nodes > 1:
-        # Tests kill nodes and wait for the others to take over.
-        entries |= {"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500"}
-    return entries
+    # A killed node comes back, or is replaced by the others, once its session is over; the default
+    # of 9 s is for clusters that a network may cut.
+    return entries | {"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500"}
 
 
 def _bounds() -> dict[str, str]:
