@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+
 from comitia_cli.system.service import ServiceSpec
 from comitia_cli.system.supervisor import Patience, ServiceState, Supervisor
 

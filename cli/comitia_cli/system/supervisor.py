@@ -8,14 +8,15 @@ that, so it stays down with its last words.
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import aiohttp
 
 from comitia_cli.system.service import Child, ServiceSpec, last_line
+from comitia_cli.system.waiting import first_of
 
 EXIT_CONFIG = 2
 LOG_BYTES_MAX = 20 * 1024 * 1024
@@ -104,7 +105,7 @@ class Supervisor:
                 return
             if loop.time() - started > self._patience.steady_s:
                 pause_s = self._patience.backoff_s
-            await _either(stop.wait(), asyncio.sleep(pause_s))
+            await first_of(stop.wait(), asyncio.sleep(pause_s))
             pause_s = min(2 * pause_s, self._patience.backoff_s_max)
             state.restarts += 1
         state.phase, state.pid, state.rss_bytes, state.why = "stopped", 0, 0, ""
@@ -123,7 +124,7 @@ class Supervisor:
         state.phase, state.pid, state.port, state.why = "starting", child.pid, child.port, ""
         watch = asyncio.create_task(self._watch(child, state, session))
         try:
-            await _either(stop.wait(), child.wait())
+            await first_of(stop.wait(), child.wait())
             if not stop.is_set():
                 return await child.wait()
             return None
@@ -162,14 +163,3 @@ def bound(log: Path, bytes_max: int) -> None:
     log.with_suffix(".log.1").write_bytes(log.read_bytes())
     with log.open("r+b") as file:
         file.truncate(0)
-
-
-async def _either(*waits: Coroutine[Any, Any, object]) -> None:
-    """Return when the first of the coroutines is done; the others are cancelled."""
-    tasks = [asyncio.create_task(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,56 @@
+"""The catalogue of topics against what a cluster has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from comitia.ports import TopicSpec
+from comitia_cli.client import agents
+from comitia_cli.shell import Session
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A topic as it should be and as it is. `found` None: it does not exist.
+
+    `differs`: setting -> (wanted, found), "partitions" among them.
+    """
+
+    wanted: TopicSpec
+    found: TopicSpec | None
+    differs: Mapping[str, tuple[str, str]]
+
+
+def compare(wanted: TopicSpec, found: TopicSpec | None) -> Comparison:
+    """What of a topic is not as the catalogue says. The replication factor counts only where it was
+    set.
+    """
+    if found is None:
+        return Comparison(wanted, None, {})
+    differs = {
+        name: (value, found.config.get(name, ""))
+        for name, value in wanted.config.items()
+        if found.config.get(name, "") != value
+    }
+    if found.partitions != wanted.partitions:
+        differs["partitions"] = (str(wanted.partitions), str(found.partitions))
+    if wanted.replication > 0 and found.replication != wanted.replication:
+        differs["replication"] = (str(wanted.replication), str(found.replication))
+    return Comparison(wanted, found, differs)
+
+
+async def wanted(session: Session) -> list[TopicSpec]:
+    """Every topic of the catalogue, and the inbox of every agent that has a card."""
+    replication = session.settings.replication
+    specs = session.names.specs(replication)
+    registry = session.names.topic("agents")
+    if registry in await session.log.describe([registry]):
+        for agent in await agents.listed(session):
+            specs.append(session.names.inbox_spec(agent.card.name, replication))
+    return specs
+
+
+async def comparisons(session: Session) -> list[Comparison]:
+    """All topics, in the catalogue's order."""
+    specs = await wanted(session)
+    found = await session.log.describe([spec.name for spec in specs])
+    return [compare(spec, found.get(spec.name)) for spec in specs]

@@ -1,0 +1,33 @@
+"""Appending messages: encoded with the headers that every record of Comitia carries, acknowledged
+before it counts.
+"""
+
+import functools
+import secrets
+
+from google.protobuf.message import Message
+
+from comitia.effects import Publish
+from comitia.ports import Ack, Outgoing
+from comitia.runtime.codec import Codec
+from comitia_cli.shell import Session
+
+
+@functools.cache
+def _codec() -> Codec:
+    return Codec("cli", f"cli-{secrets.token_hex(8)}")
+
+
+def outgoing(topic: str, key: str, message: Message) -> Outgoing:
+    """The record for a message."""
+    return _codec().encode(Publish(topic, key, message))
+
+
+async def publish_one(session: Session, entity: str, key: str, message: Message) -> Ack:
+    """Append one message to a topic of the catalogue and wait until the broker has it."""
+    topic = await session.topic(entity)
+    writer = await session.log.writer()
+    try:
+        return await (await writer.send(outgoing(topic.name, key, message)))
+    finally:
+        await writer.close()

@@ -1,0 +1,86 @@
+"""`comitia agents`: who can sit on a panel; `agents add`: one that runs elsewhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from comitia.v1.agent_card_pb2 import AgentCard
+from comitia_cli import options
+from comitia_cli.client import agents as registry
+from comitia_cli.output import Printer, as_dict
+from comitia_cli.shell import Shell, run, shell_of
+from comitia_cli.show.decision import clip
+
+app = typer.Typer(help="Who can sit on a panel.", invoke_without_command=True)
+
+
+@app.callback()
+def agents(
+    ctx: typer.Context, json: options.AsJson = False, bootstrap: options.Bootstrap = None
+) -> None:
+    """List the agents: a card that counts for each, and whether it is alive."""
+    if ctx.invoked_subcommand is not None:
+        return
+    found = run(_listed(shell_of(ctx), bootstrap))
+    printer = Printer(json)
+    for agent in found:
+        printer.emit({"card": as_dict(agent.card), "digest": agent.digest, "alive": agent.alive})
+    printer.show(_table(found) if found else "no agents yet: `comitia up` starts those of ./agents")
+
+
+def _table(found: list[registry.Listed]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("agent", "alive", "version", "role", "skills", "model", "busy", "what it is"):
+        table.add_column(name)
+    for agent in found:
+        card = agent.card
+        note = (
+            f" [red](another card of version {card.version} is refused)[/red]"
+            if agent.refused
+            else ""
+        )
+        table.add_row(
+            escape(card.name),
+            "[green]yes[/green]" if agent.alive else "[red]no[/red]",
+            str(card.version),
+            escape(card.role or "solver"),
+            escape(", ".join(card.skills)),
+            escape(card.model.name),
+            str(agent.in_flight),
+            escape(clip(card.description)) + note,
+        )
+    return table
+
+
+@app.command()
+def add(
+    ctx: typer.Context,
+    card: Annotated[
+        Path, typer.Argument(metavar="CARD", help="YAML or JSON with AgentCard's fields.")
+    ],
+    bootstrap: options.Bootstrap = None,
+) -> None:
+    """Add an agent that you run yourself: its inbox is made, its card published.
+
+    A higher version supersedes a lower one; another card of the same version is refused.
+    """
+    message = registry.read_agent_card(card)
+    new = run(_add(shell_of(ctx), bootstrap, message))
+    printer = Printer()
+    printer.emit(message)
+    printer.show(
+        f"{message.name} version {message.version} " + ("is added" if new else "was there already")
+    )
+
+
+async def _listed(shell: Shell, bootstrap: str | None) -> list[registry.Listed]:
+    async with shell.session(bootstrap) as session:
+        return await registry.listed(session)
+
+
+async def _add(shell: Shell, bootstrap: str | None, card: AgentCard) -> bool:
+    async with shell.session(bootstrap) as session:
+        return await registry.add(session, card)

@@ -1,0 +1,68 @@
+"""`comitia ask`: one question, one decision."""
+
+import sys
+import uuid
+from typing import Annotated
+
+import typer
+
+from comitia.v1.decision_pb2 import DecisionStatus
+from comitia.v1.task_pb2 import Task
+from comitia_cli import exits, options
+from comitia_cli.client import decisions
+from comitia_cli.client.sending import publish_one
+from comitia_cli.client.tasks import SKILL_DEFAULT, Defaults, split_options, task_of_text
+from comitia_cli.output import Printer
+from comitia_cli.shell import Session, Shell, run, shell_of
+from comitia_cli.show.decision import whole
+
+
+def ask(
+    ctx: typer.Context,
+    question: Annotated[
+        str, typer.Argument(help="What is asked, or what is to be judged; - for standard input.")
+    ],
+    choices: Annotated[
+        str,
+        typer.Option("--options", metavar="A,B", help="Answers to choose from. None: free text."),
+    ] = "",
+    skill: Annotated[str, typer.Option(help="Which agents may answer.")] = SKILL_DEFAULT,
+    timeout: options.Timeout = "30s",
+    json: options.AsJson = False,
+    bootstrap: options.Bootstrap = None,
+) -> None:
+    """Ask the panel and wait for its decision. Ends with 0 when decided, 3 with another status, 4
+    without one.
+    """
+    if question == "-":
+        question = sys.stdin.read()
+    defaults = Defaults(skill, options.parse_duration_ms(timeout))
+    task = task_of_text(uuid.uuid4().hex, question, split_options(choices), defaults)
+    found = run(_ask(shell_of(ctx), bootstrap, task))
+    if found is None:
+        exits.say(
+            f"no decision within {timeout} and {decisions.SLACK_MS // 1000} s more: see whether "
+            "all services are ready "
+            f"(`comitia up`), then `comitia explain {task.id}`"
+        )
+        raise typer.Exit(exits.NO_DECISION)
+    printer = Printer(json)
+    printer.emit(found.decision)
+    printer.show(whole(found.decision))
+    if found.decision.status != DecisionStatus.DECISION_STATUS_DECIDED:
+        raise typer.Exit(exits.UNDECIDED)
+
+
+async def _ask(shell: Shell, bootstrap: str | None, task: Task) -> decisions.Found | None:
+    async with shell.session(bootstrap) as session:
+        return await put(session, task)
+
+
+async def put(session: Session, task: Task) -> decisions.Found | None:
+    """Publish a task and wait for its decision: until its timeout, and a little longer."""
+    feed = await decisions.open_feed(session)
+    try:
+        await publish_one(session, "tasks", task.id, task)
+        return await decisions.wait_for(feed, task.id, task.timeout_ms + decisions.SLACK_MS)
+    finally:
+        await feed.close()

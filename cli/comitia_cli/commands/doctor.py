@@ -1,0 +1,112 @@
+"""`comitia doctor`: is this machine fit, is the cluster, and what is not as the catalogue says."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from comitia.errors import ComitiaError
+from comitia.ports import TopicSpec
+from comitia.topics import Names
+from comitia_cli import exits, options
+from comitia_cli.client.catalogue import compare
+from comitia_cli.output import Printer
+from comitia_cli.places import places
+from comitia_cli.shell import kafka_settings, run
+from comitia_cli.system.machine import Finding, machine_findings
+
+_COLOUR = {"ok": "green", "note": "yellow", "wrong": "red"}
+_ACLS = {
+    None: "we are not allowed to ask",
+    True: "checked: Comitia needs rights on topics, groups and transactional ids of its prefix",
+    False: "not checked",
+}
+
+
+def doctor(json: options.AsJson = False, bootstrap: options.Bootstrap = None) -> None:
+    """Look at this machine and at the cluster. Ends with 1 when something must be changed."""
+    found = machine_findings(places())
+    try:
+        found += run(_cluster(bootstrap))
+    except ComitiaError as error:
+        given = bootstrap is not None
+        found.append(Finding("cluster", "broker", "wrong" if given else "note", str(error)))
+    printer = Printer(json)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for one in found:
+        printer.emit(asdict(one))
+        colour = _COLOUR[one.verdict]
+        table.add_row(one.area, one.name, f"[{colour}]{one.verdict}[/{colour}]", escape(one.words))
+    printer.show(table)
+    if any(one.verdict == "wrong" for one in found):
+        raise typer.Exit(exits.FAILED)
+
+
+async def _cluster(bootstrap: str | None) -> list[Finding]:
+    # Imported here: a machine whose installation is broken still gets its diagnosis.
+    from comitia.runtime.inspect import inspect
+
+    settings = kafka_settings(bootstrap)
+    seen = await inspect(settings.bootstrap)
+    version = seen.version or "not Apache Kafka in KRaft mode, or unwilling to tell its version"
+    return [
+        Finding(
+            "cluster",
+            "broker",
+            "ok",
+            f"{settings.bootstrap}: {seen.brokers} brokers, Apache Kafka {version}",
+        ),
+        _transactions(seen.transactions_problem),
+        _timestamps(seen.broker_config),
+        Finding("cluster", "ACLs", "note" if seen.acls is None else "ok", _ACLS[seen.acls]),
+        *_topics(seen.topics, Names(settings.prefix)),
+    ]
+
+
+def _transactions(problem: str | None) -> Finding:
+    if problem is None:
+        return Finding("cluster", "transactions", "ok", "work")
+    return Finding(
+        "cluster",
+        "transactions",
+        "wrong",
+        f"{problem}: decisions could not be published exactly once",
+    )
+
+
+def _timestamps(config: Mapping[str, str]) -> Finding:
+    """Deadlines are counted from append times; each topic says so itself, so the broker's default
+    is only told.
+    """
+    default = config.get("log.message.timestamp.type", "unknown")
+    words = f"the broker's default is {default}; Comitia's topics say LogAppendTime themselves"
+    return Finding("cluster", "message.timestamp.type", "ok", words)
+
+
+def _topics(found: Mapping[str, TopicSpec], names: Names) -> list[Finding]:
+    """Those of the catalogue and all inboxes, against what exists."""
+    wanted = names.specs()
+    inbox = names.inbox("x").split("x.v1")[0]
+    agents = [name[len(inbox) :].removesuffix(".v1") for name in found if name.startswith(inbox)]
+    wanted += [names.inbox_spec(agent) for agent in sorted(agents)]
+    missing = [spec.name for spec in wanted if spec.name not in found]
+    findings = []
+    if missing:
+        some = ", ".join(missing[:3])
+        words = f"{len(missing)} missing ({some}, ...): create them with `comitia topics --apply`"
+        findings.append(Finding("topics", "existence", "note", words))
+    differing = 0
+    for spec in wanted:
+        for setting, (want, is_) in compare(spec, found.get(spec.name)).differs.items():
+            differing += 1
+            words = (
+                f"{setting} is {is_ or 'not known'}, the catalogue says {want}: change it "
+                "with kafka-configs"
+            )
+            findings.append(Finding("topics", spec.name, "wrong", words))
+    if not differing:
+        words = f"{len(wanted) - len(missing)} topics are as the catalogue says"
+        findings.append(Finding("topics", "settings", "ok", words))
+    return findings

@@ -1,0 +1,82 @@
+"""`comitia topics`: the catalogue against what the cluster has, and making what is missing."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from comitia_cli import exits, options
+from comitia_cli.client.catalogue import Comparison, comparisons
+from comitia_cli.output import Printer
+from comitia_cli.shell import Shell, run, shell_of
+
+
+def topics(
+    ctx: typer.Context,
+    apply: Annotated[bool, typer.Option("--apply", help="Create the missing ones.")] = False,
+    json: options.AsJson = False,
+    bootstrap: options.Bootstrap = None,
+) -> None:
+    """Compare topics with the catalogue. Ends with 1 when one is missing or differs.
+
+    --apply creates what is missing; it changes nothing that exists.
+    """
+    found = run(_compare(shell_of(ctx), bootstrap, apply))
+    printer = Printer(json)
+    for one in found:
+        printer.emit(
+            {
+                "topic": one.wanted.name,
+                "exists": one.found is not None,
+                "partitions": one.wanted.partitions,
+                "differs": {
+                    name: {"wanted": wanted, "found": is_}
+                    for name, (wanted, is_) in one.differs.items()
+                },
+            }
+        )
+    printer.show(table(found))
+    missing = [one.wanted.name for one in found if one.found is None]
+    if missing:
+        exits.say(f"{len(missing)} topics are missing: create them with `comitia topics --apply`")
+    for one in found:
+        for name, (wanted, is_) in one.differs.items():
+            exits.say(
+                f"{one.wanted.name}: {name} is {is_ or 'not set'}, the catalogue says {wanted}"
+            )
+    if missing or any(one.differs for one in found):
+        raise typer.Exit(exits.FAILED)
+
+
+async def _compare(shell: Shell, bootstrap: str | None, apply: bool) -> list[Comparison]:
+    async with shell.session(bootstrap) as session:
+        found = await comparisons(session)
+        missing = [one.wanted for one in found if one.found is None]
+        if apply and missing:
+            await session.log.create(missing)
+            found = await comparisons(session)
+        return found
+
+
+def table(found: list[Comparison]) -> Table:
+    """One row a topic."""
+    rows = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("topic", "state", "partitions", "cleanup", "largest message"):
+        rows.add_column(name)
+    for one in found:
+        if one.found is None:
+            state = "[red]missing[/red]"
+        else:
+            state = (
+                f"[yellow]differs: {', '.join(one.differs)}[/yellow]"
+                if one.differs
+                else "[green]as it should be[/green]"
+            )
+        rows.add_row(
+            one.wanted.name,
+            state,
+            str(one.wanted.partitions),
+            one.wanted.config["cleanup.policy"],
+            f"{int(one.wanted.config['max.message.bytes']) // 1024} KiB",
+        )
+    return rows

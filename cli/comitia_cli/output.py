@@ -1,0 +1,57 @@
+"""Where output goes: Rich on a terminal, proto3 JSON with one object a line in a pipe or when asked
+for.
+
+In: protobuf messages or plain values. Out: standard output; progress and remarks go to standard
+error, so that a pipe holds nothing but objects.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+
+from google.protobuf.json_format import MessageToDict, MessageToJson
+from google.protobuf.message import Message
+from rich.console import Console, RenderableType
+
+Json = Mapping[str, object]
+
+
+def as_json(message: Message) -> str:
+    """proto3 JSON on one line."""
+    return MessageToJson(message, indent=None, ensure_ascii=False)
+
+
+def as_dict(message: Message) -> dict[str, object]:
+    """proto3 JSON as a dictionary, to stand within another object."""
+    fields: dict[str, object] = MessageToDict(message)
+    return fields
+
+
+class Printer:
+    """`plain`: JSON lines instead of Rich."""
+
+    def __init__(self, json_asked: bool = False) -> None:
+        self.plain = json_asked or not sys.stdout.isatty()
+        self.console = Console(highlight=False)
+        self.remarks = Console(stderr=True, highlight=False)
+
+    def show(self, thing: RenderableType) -> None:
+        """On a terminal only."""
+        if not self.plain:
+            self.console.print(thing)
+
+    def emit(self, thing: Message | Json) -> None:
+        """In a pipe only: one object, one line."""
+        if self.plain:
+            line = (
+                as_json(thing)
+                if isinstance(thing, Message)
+                else json.dumps(thing, ensure_ascii=False)
+            )
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+    def remark(self, text: str) -> None:
+        """For a person who watches, wherever standard output goes."""
+        if sys.stderr.isatty() or not self.plain:
+            self.remarks.print(text)

@@ -1,0 +1,50 @@
+"""The table of a running system: each process, its state, its memory."""
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from comitia_cli.places import human_bytes
+from comitia_cli.show.decision import clip
+from comitia_cli.system.board import SystemState
+from comitia_cli.system.supervisor import ServiceState
+
+_COLOUR = {"ready": "green", "failed": "red", "waiting": "yellow", "stopped": "dim"}
+
+
+def system_table(state: SystemState) -> RenderableType:
+    """Service, pid, state, restarts, memory; above it where to reach it, below what is being done."""
+    head = Text(f"Comitia {state.phase}", style="bold")
+    if state.bootstrap:
+        head.append(f" on Apache Kafka at {state.bootstrap}", style="")
+    parts: list[RenderableType] = [head]
+    rows = [*([state.broker] if state.broker else []), *state.services]
+    if rows:
+        parts.append(_table(rows))
+    if state.doing:
+        parts.append(Text(state.doing, style="dim"))
+    return Group(*parts)
+
+
+def _table(rows: list[ServiceState]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("service", "pid", "state", "restarts", "memory", ""):
+        table.add_column(name, justify="right" if name in ("pid", "restarts", "memory") else "left")
+    for row in rows:
+        colour = _COLOUR.get(row.phase, "cyan")
+        table.add_row(
+            row.name,
+            str(row.pid or "-"),
+            f"[{colour}]{row.phase}[/{colour}]",
+            str(row.restarts),
+            human_bytes(row.rss_bytes) if row.rss_bytes else "-",
+            escape(clip(row.why, 100)),
+        )
+    return table
+
+
+def memory_bytes(state: SystemState) -> int:
+    """Resident memory of all processes but the supervisor."""
+    rows = [*([state.broker] if state.broker else []), *state.services]
+    return sum(row.rss_bytes for row in rows)
