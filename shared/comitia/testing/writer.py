@@ -44,6 +44,8 @@ class LocalWriter:
         self._alive()
         if self.transactional_id is not None and not self._in_transaction:
             raise RuntimeError("begin() a transaction before send()")
+        if record.key is None and record.value is None:
+            raise ValueError("a record needs a key or a value")
         topic = self._log.topic(record.topic)
         number = self._choose(record, len(topic.partitions))
         # One turn of the loop, as a producer that may have to wait for room in its buffer.
