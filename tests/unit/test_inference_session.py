@@ -1,0 +1,95 @@
+"""Which ONNX Runtime there is and which device it runs on is checked, and a serving process stays light."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import onnxruntime
+import pytest
+from tests.unit.inference_models import card_of, decoder_config, write_decoder
+
+from comitia.errors import ConfigError
+from comitia.inference import session
+from comitia.inference.export.make import export
+from comitia.inference.load import load_model
+from comitia.inference.session import Threads, open_session
+
+HEAVY = ("torch", "transformers", "optimum", "onnx", "gguf")
+
+
+@pytest.mark.parametrize(
+    ("installed", "message"),
+    [
+        (set(), "not installed; run: pip install 'comitia"),
+        ({"onnxruntime", "onnxruntime-gpu"}, "both installed.*pip uninstall -y"),
+    ],
+)
+def test_exactly_one_onnxruntime(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, installed: set[str], message: str
+) -> None:
+    monkeypatch.setattr(session, "_installed", lambda name: name in installed)
+    with pytest.raises(ConfigError, match=message):
+        open_session(tmp_path / "model.onnx", Threads(1), "cpu")
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "CPU", ""])
+def test_unknown_devices(tmp_path: Path, device: str) -> None:
+    with pytest.raises(ConfigError, match="say cpu, cuda or cuda:<number>"):
+        open_session(tmp_path / "model.onnx", Threads(1), device)
+
+
+def test_a_device_that_is_not_there_or_not_active_is_no_cpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(ConfigError, match="needs CUDAExecutionProvider"):
+        open_session(tmp_path / "model.onnx", Threads(1), "cuda:0")
+
+    class Silent:
+        def get_providers(self) -> list[str]:
+            return ["CPUExecutionProvider"]
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: Silent())
+    with pytest.raises(ConfigError, match="'cuda' was asked for, but ONNX Runtime took CPU"):
+        open_session(tmp_path / "model.onnx", Threads(1), "cuda")
+
+
+def test_a_file_that_is_no_graph(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"no graph")
+    with pytest.raises(ConfigError, match="cannot open"):
+        open_session(tmp_path / "model.onnx", Threads(1), "cpu")
+
+
+def test_serving_imports_nothing_heavy(tmp_path: Path) -> None:
+    """A process of its own loads a model, scores and writes, then looks at what came along."""
+    write_decoder(tmp_path / "weights", decoder_config("llama"))
+    export(card_of(tmp_path / "weights"), tmp_path)
+    program = f"""
+import asyncio, sys
+from pathlib import Path
+from comitia.inference.cards import ModelCard, PathSource, Recipe
+from comitia.inference.load import load_model
+from comitia.ports import Prompt, Sampling
+
+source, recipe = PathSource({str(tmp_path / "weights")!r}), Recipe("direct", "fp32", 96)
+card = ModelCard("tiny", "decoder", "none", "random weights", source, recipe)
+
+async def main():
+    model = load_model(card, Path({str(tmp_path)!r}), threads=1)
+    await model.score(Prompt("a", "b"), ["c"])
+    await model.generate(Prompt("a", "b"), Sampling(3))
+    await model.close()
+
+asyncio.run(main())
+print(sorted(set({HEAVY!r}) & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
+
+
+def test_a_decoder_asked_onto_a_gpu_says_what_this_version_does(tmp_path: Path) -> None:
+    write_decoder(tmp_path / "weights", decoder_config("llama"))
+    export(card_of(tmp_path / "weights"), tmp_path)
+    with pytest.raises(ConfigError, match="decoders run on the cpu"):
+        load_model(card_of(tmp_path / "weights"), tmp_path, device="cuda")
