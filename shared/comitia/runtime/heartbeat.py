@@ -58,7 +58,7 @@ async def run_heartbeats(runtime: Runtime, beats: Beats) -> None:
                 runtime.health.set(CONDITION, "the broker does not acknowledge")
             if leaving:
                 return
-            await stopped_within(runtime, runtime.heartbeat_interval_ms)
+            await stopped_within(runtime.stop, runtime.heartbeat_interval_ms)
     finally:
         if pending is not None:
             pending.cancel()

@@ -53,18 +53,18 @@ async def persist(runtime: Runtime, condition: str, call: Callable[[], Awaitable
         except Retryable as error:
             runtime.health.set(condition, str(error))
             runtime.telemetry.add(RETRIES, 1, {Attribute.COMITIA_REASON: condition})
-            if await stopped_within(runtime, backoff.next_ms()):
+            if await stopped_within(runtime.stop, backoff.next_ms()):
                 raise Stopped from error
         else:
             runtime.health.set(condition, None)
             return result
 
 
-async def stopped_within(runtime: Runtime, duration_ms: float) -> bool:
-    """Wait; whether the service was asked to stop before the time was over."""
+async def stopped_within(stop: asyncio.Event, duration_ms: float) -> bool:
+    """Wait; whether `stop` was set before the time was over."""
     try:
         async with asyncio.timeout(duration_ms / 1000):
-            await runtime.stop.wait()
+            await stop.wait()
     except TimeoutError:
         return False
     return True
