@@ -4,6 +4,7 @@ an answer.
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -23,6 +24,7 @@ from comitia.v1.format_pb2 import (
     TextFormat,
 )
 from comitia.v1.input_pb2 import Chat, ChatMessage, Input, Reference
+from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia.v1.task_pb2 import Task
 from comitia_agent.card import AgentProfile, read_card
 from comitia_agent.handler import Agent
@@ -41,9 +43,15 @@ def profile(folder: Path, skill: object) -> AgentProfile:
 
 
 def recorded(
-    answer_format: AnswerFormat, text: str = "A joy.", **task: object
+    answer_format: AnswerFormat, text: str = "A joy.", **task: Any
 ) -> Recorded[Assignment]:
-    asked = {"id": "t1", "skill": "s", "input": Input(text=text), "format": answer_format, **task}
+    asked: dict[str, Any] = {
+        "id": "t1",
+        "skill": "s",
+        "input": Input(text=text),
+        "format": answer_format,
+        **task,
+    }
     assignment = Assignment(
         id="p.0.0.1", agent="anna", round=1, task=Task(**asked), deadline_ms=99_000,
         reply_topic="comitia.panel-events.v1", reply_partition=3,
@@ -85,9 +93,11 @@ async def test_an_answer_says_who_made_it_of_what_and_until_when(tmp_path: Path)
 async def test_the_answer_goes_where_the_assignment_says(tmp_path: Path) -> None:
     model = ScriptedModel(scores=[(0.0, -1.0)])
     (publish,) = await agent(tmp_path, CHOOSE, model).handle(recorded(CHOICE, root_id="r0"))
+    event = publish.message
+    assert isinstance(event, PanelEvent)
     assert (publish.topic, publish.partition) == ("comitia.panel-events.v1", 3)
-    assert (publish.key, publish.message.task_id) == ("r0", "t1")
-    assert publish.message.answer.value.option_id == "positive"
+    assert (publish.key, event.task_id) == ("r0", "t1")
+    assert event.answer.value.option_id == "positive"
 
 
 async def test_a_bias_of_the_card_moves_the_threshold_of_just_these_options(tmp_path: Path) -> None:
@@ -197,14 +207,14 @@ async def test_passing_faults_are_left_to_the_runtime(tmp_path: Path, error: Exc
     ],
 )
 async def test_what_the_card_does_not_offer_is_unsupported(
-    tmp_path: Path, changed: dict[str, object]
+    tmp_path: Path, changed: dict[str, Any]
 ) -> None:
     one = agent(tmp_path, CHOOSE, ScriptedModel(scores=[(0.0, -1.0)]))
     answer = await one.answer(recorded(**{"answer_format": CHOICE, **_format_apart(changed)}))
     assert reason(answer) == "UNSUPPORTED"
 
 
-def _format_apart(changed: dict[str, object]) -> dict[str, object]:
+def _format_apart(changed: dict[str, Any]) -> dict[str, Any]:
     return {"answer_format" if key == "format" else key: value for key, value in changed.items()}
 
 
