@@ -62,7 +62,9 @@ def main() -> None:
     try:
         status = app(standalone_mode=False)
     except TyperException as error:
-        exits.say(f"{error.format_message()} (see `comitia --help`)")
+        # Without any argument the help has been shown already, and there is nothing to add.
+        if error.format_message():
+            exits.say(f"{error.format_message()} (see `comitia --help`)")
         sys.exit(exits.USAGE)
     except typer.Abort:
         exits.say("given up")

@@ -74,14 +74,16 @@ async def test_a_killed_service_comes_back_and_the_other_is_left_alone(tmp_path:
     await running
 
 
-async def test_a_dying_service_is_started_again_and_its_last_words_are_kept(tmp_path: Path) -> None:
+async def test_a_dying_service_is_started_again_a_few_times_and_its_last_words_are_kept(tmp_path: Path) -> None:
     code = "import sys; sys.exit('no luck')"
     supervisor = Supervisor([dummy("a", code)], tmp_path, QUICK)
     stop = asyncio.Event()
     running = asyncio.create_task(supervisor.run(stop))
     state = supervisor.states[0]
-    await until(lambda: state.restarts >= 3 and state.phase == "waiting")
-    assert state.why == "exit status 1: no luck"
+    await until(lambda: state.restarts == 3)
+    assert not supervisor.failed.is_set()
+    await until(lambda: state.phase == "failed")
+    assert (state.restarts, state.why) == (QUICK.restarts_max, "exit status 1: no luck")
     assert not supervisor.ready.is_set()
     stop.set()
     await running

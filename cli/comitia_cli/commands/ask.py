@@ -31,8 +31,9 @@ def ask(
     json: options.AsJson = False,
     bootstrap: options.Bootstrap = None,
 ) -> None:
-    """Ask the panel and wait for its decision. Ends with 0 when decided, 3 with another status, 4
-    without one.
+    """Ask the panel and wait for its decision.
+
+    Ends with 0 when it is decided, with 3 when it ended otherwise, with 4 without a decision.
     """
     if question == "-":
         question = sys.stdin.read()
@@ -42,8 +43,7 @@ def ask(
     if found is None:
         exits.say(
             f"no decision within {timeout} and {decisions.SLACK_MS // 1000} s more: see whether "
-            "all services are ready "
-            f"(`comitia up`), then `comitia explain {task.id}`"
+            f"all services are ready (`comitia up`), then `comitia explain {task.id}`"
         )
         raise typer.Exit(exits.NO_DECISION)
     printer = Printer(json)

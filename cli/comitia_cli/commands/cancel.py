@@ -22,7 +22,10 @@ def cancel(
     ] = "",
     bootstrap: options.Bootstrap = None,
 ) -> None:
-    """Stop a task. What is decided stays decided; `comitia explain TASK_ID` tells how it ended."""
+    """Stop a task.
+
+    What is decided stays decided; `comitia explain TASK_ID` tells how it ended.
+    """
     command = Command(
         cancel=Cancel(task_id=task_id, root_id=root, reason=because, by=getpass.getuser())
     )

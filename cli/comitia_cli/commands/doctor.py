@@ -26,7 +26,10 @@ _ACLS = {
 
 
 def doctor(json: options.AsJson = False, bootstrap: options.Bootstrap = None) -> None:
-    """Look at this machine and at the cluster. Ends with 1 when something must be changed."""
+    """Look at this machine and at the cluster.
+
+    Ends with 1 when something must be changed.
+    """
     found = machine_findings(places())
     try:
         found += run(_cluster(bootstrap))

@@ -33,7 +33,10 @@ def down(
     ] = False,
     yes: options.Yes = False,
 ) -> None:
-    """Stop Comitia. --purge lists what it keeps on this machine and removes it after asking."""
+    """Stop Comitia.
+
+    --purge lists what it keeps on this machine and removes it after asking.
+    """
     where = places()
     stop_system(where)
     if purge:

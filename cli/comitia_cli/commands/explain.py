@@ -28,8 +28,10 @@ def explain(
     json: options.AsJson = False,
     bootstrap: options.Bootstrap = None,
 ) -> None:
-    """Say how a task was decided and why: the question, the votes, who was late. Ends with 4 when
-    it is not decided yet.
+    """Say how a task was decided and why.
+
+    The question, the votes, who was late and why each agent sat there. Ends with 4 when it is not
+    decided yet.
     """
     found, events = run(_look(shell_of(ctx), bootstrap, task_id, root))
     printer = Printer(json)

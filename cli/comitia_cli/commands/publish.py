@@ -38,10 +38,10 @@ def publish(
     json: options.AsJson = False,
     bootstrap: options.Bootstrap = None,
 ) -> None:
-    """Publish tasks. Lines that are no tasks are reported and skipped; run the same command again
-    after a break.
+    """Publish a file of tasks; after a break, run the same command again.
 
-    In a pipe, --wait prints each decision as a line of JSON.
+    Lines that are no tasks are reported and skipped. In a pipe, --wait prints each decision as a
+    line of JSON.
     """
     defaults = Defaults(skill, options.parse_duration_ms(timeout))
     path = None if file == "-" else _existing(file)

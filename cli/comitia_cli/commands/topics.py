@@ -17,9 +17,10 @@ def topics(
     json: options.AsJson = False,
     bootstrap: options.Bootstrap = None,
 ) -> None:
-    """Compare topics with the catalogue. Ends with 1 when one is missing or differs.
+    """Compare topics with the catalogue.
 
-    --apply creates what is missing; it changes nothing that exists.
+    Ends with 1 when one is missing or differs. --apply creates what is missing; it changes
+    nothing that exists.
     """
     found = run(_compare(shell_of(ctx), bootstrap, apply))
     printer = Printer(json)

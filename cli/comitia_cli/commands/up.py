@@ -22,7 +22,7 @@ from comitia_cli.shell import OpenLog, run, shell_of
 from comitia_cli.show.system import memory_bytes, system_table
 from comitia_cli.system.board import Board, SystemState, already_up
 from comitia_cli.system.service import last_line
-from comitia_cli.system.supervisor import LOG_BYTES_MAX, bound
+from comitia_cli.system.supervisor import LOG_BYTES_MAX, ServiceState, bound
 from comitia_cli.system.system import System, Wanted
 
 POLL_S = 0.2
@@ -37,10 +37,10 @@ def up(
     agents: options.Agents = None,
     models: options.Models = None,
 ) -> None:
-    """Start Apache Kafka (unless --bootstrap names yours), make the topics, build the models, run
-    all services.
+    """Start Apache Kafka and all services, and keep them running.
 
-    Ctrl-C stops all of it; after --detach, `comitia down` does.
+    --bootstrap uses your own cluster instead. Topics are made and models built first where they
+    are missing. Ctrl-C stops all of it; after --detach, `comitia down` does.
     """
     where = places()
     board = Board(where.state)
@@ -81,7 +81,7 @@ class Screen:
     def __init__(self) -> None:
         self.printer = Printer()
         self._live = Live(console=self.printer.remarks, refresh_per_second=4, transient=True)
-        self._last = ""
+        self._last: dict[str, str] = {}
 
     def shown(self) -> "Live | nullcontext[None]":
         return self._live if sys.stderr.isatty() else nullcontext()
@@ -90,16 +90,14 @@ class Screen:
         if sys.stderr.isatty():
             self._live.update(system_table(state))
             return
-        words = "; ".join(
-            f"{one.name} {one.phase}"
-            + (f" ({one.why})" if one.phase in ("failed", "waiting") else "")
-            for one in [*([state.broker] if state.broker else []), *state.services]
-        )
         # Progress in bytes is for terminals: a log gets each step once.
-        line = ", ".join(part.split(":")[0] for part in state.doing.split("; ") if part) or words
-        if line and line != self._last:
-            self._last = line
-            exits.say(line)
+        steps = [part.split(":")[0] for part in state.doing.split("; ") if part]
+        rows = [*([state.broker] if state.broker else []), *state.services]
+        for line in steps + [_in_words(row) for row in rows]:
+            name = line.split(":")[0]
+            if self._last.get(name) != line:
+                self._last[name] = line
+                exits.say(line)
 
     def ready(self, state: SystemState, how_to_stop: str) -> None:
         """The last word of a start."""
@@ -109,6 +107,11 @@ class Screen:
             f"ready after {state.ready_s:.1f} s, {human_bytes(memory_bytes(state))} of memory. "
             f'Ask: comitia ask "A gripping film." --options positive,negative   Stop: {how_to_stop}'
         )
+
+
+def _in_words(row: ServiceState) -> str:
+    why = f" ({row.why})" if row.phase in ("failed", "waiting") else ""
+    return f"{row.name}: {row.phase}{why}"
 
 
 async def _supervise(where: Places, wanted: Wanted, open_log: OpenLog) -> None:

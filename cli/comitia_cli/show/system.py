@@ -14,7 +14,7 @@ _COLOUR = {"ready": "green", "failed": "red", "waiting": "yellow", "stopped": "d
 
 
 def system_table(state: SystemState) -> RenderableType:
-    """Service, pid, state, restarts, memory; above it where to reach it, below what is being done."""
+    """Service, pid, state, restarts, memory; where to reach it above, what is being done below."""
     head = Text(f"Comitia {state.phase}", style="bold")
     if state.bootstrap:
         head.append(f" on Apache Kafka at {state.bootstrap}", style="")

@@ -36,6 +36,8 @@ class Patience:
     grace_s: float = 15.0
     poll_s: float = 0.2
     poll_ready_s: float = 1.0
+    # A service that dies so often before all have ever been ready is not tried again.
+    restarts_max: int = 5
 
 
 @dataclass
@@ -135,7 +137,8 @@ class Supervisor:
     def _note_end(self, state: ServiceState, status: int) -> None:
         words = last_line(self.log(state.name))
         state.pid, state.rss_bytes = 0, 0
-        state.phase = "failed" if status == EXIT_CONFIG else "waiting"
+        hopeless = not self.ready.is_set() and state.restarts >= self._patience.restarts_max
+        state.phase = "failed" if status == EXIT_CONFIG or hopeless else "waiting"
         state.why = words if status == EXIT_CONFIG else f"{describe_exit(status)}: {words}"
         if state.phase == "failed":
             self.failed.set()
