@@ -137,7 +137,9 @@ TASK_BYTES = [task.SerializeToString() for task in tasks()]
 EVENT_BYTES = [event.SerializeToString() for event in events()]
 COMMAND_BYTES = [command.SerializeToString() for command in commands()]
 TABLE_BYTES = [
-    AgentCard(name="a1", version=1, skills=["sentiment"], inputs=[1]).SerializeToString(),
+    AgentCard(
+        name="a1", version=1, skills=["sentiment"], inputs=["INPUT_KIND_TEXT"]
+    ).SerializeToString(),
     Heartbeat(agent="a1", instance="i", interval_ms=100, leaving=True).SerializeToString(),
 ]
 

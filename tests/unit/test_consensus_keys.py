@@ -61,7 +61,8 @@ def test_tiers_of_a_ranking_are_sets() -> None:
     assert ranking_key([["a"], ["c", "b"]]) == ranking_key([["a"], ["b", "c"]])
     assert ranking_key([["a"], ["b"]]) != ranking_key([["b"], ["a"]])
     assert ranking_key([["a", "b"]]) != ranking_key([["a"], ["b"]])
-    for tiers in ([], [[]], [["a"], ["a"]]):
+    bad: list[list[list[str]]] = [[], [[]], [["a"], ["a"]]]
+    for tiers in bad:
         with pytest.raises(ValueError, match="ranking"):
             ranking_key(tiers)
 

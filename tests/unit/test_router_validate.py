@@ -74,7 +74,7 @@ def quorum_over_seats(task: Task) -> None:
         (put("input.text", "x" * 2_000), "input: it has 2003 bytes", "shorten it to 1000"),
         (set_input(Input(chat=Chat())), "input.chat: it has no message", "add at least one"),
         (
-            set_input(Input(chat=Chat(messages=[{"role": "boss", "content": "x"}]))),  # type: ignore[list-item]
+            set_input(Input(chat=Chat(messages=[{"role": "boss", "content": "x"}]))),
             "input.chat.messages[0].role: 'boss' is unknown",
             "use system",
         ),
@@ -157,7 +157,7 @@ def test_what_is_wrong_is_named_with_what_to_change(
     [
         options(*map(str, range(100))),
         set_input(reference()),
-        set_input(Input(chat=Chat(messages=[{"role": "user", "content": "x"}]))),  # type: ignore[list-item]
+        set_input(Input(chat=Chat(messages=[{"role": "user", "content": "x"}]))),
         set_format(AnswerFormat(text=TextFormat())),
         set_format(AnswerFormat(number=NumberFormat(min=1, max=1))),
         set_format(AnswerFormat(json=JsonFormat(schema='{"type": "object"}'))),

@@ -6,16 +6,17 @@ and it was appended by the deadline. One that comes before the panel is held unt
 """
 
 from comitia.v1.answer_pb2 import Answer
-from comitia.v1.panel_event_pb2 import ListedAssignment, PanelOpened
+from comitia.v1.panel_event_pb2 import PanelOpened
+from comitia_aggregator.state import ENTRY_BYTES, Early, Rules, TaskState, ballot_of
 
-from comitia_aggregator.state import Early, Rules, TaskState, ballot_of, heap_bytes
 
-
-def listed(panel: PanelOpened, assignment_id: str) -> ListedAssignment | None:
-    """The listing that makes an answer count; None when the panel lists no such assignment."""
-    for assignment in panel.assignments:
+def listed(panel: PanelOpened, assignment_id: str) -> int | None:
+    """Position of the listing that makes an answer count; None when the panel lists no such
+    assignment.
+    """
+    for position, assignment in enumerate(panel.assignments):
         if assignment.id == assignment_id:
-            return assignment
+            return position
     return None
 
 
@@ -25,18 +26,20 @@ def hold(state: TaskState, answer: Answer, append_ms: int, rules: Rules) -> None
     """
     if len(state.early) >= rules.early_max:
         return
-    if any(one.answer.assignment_id == answer.assignment_id for one in state.early):
+    if any(one.assignment_id == answer.assignment_id for one in state.early):
         return
     kept = Answer()
     kept.CopyFrom(answer)
     kept.ClearField("embedding")
-    state.early = (*state.early, Early(kept, append_ms))
-    state.size_bytes += heap_bytes(kept)
+    early = Early(answer.assignment_id, kept.SerializeToString(), append_ms)
+    state.early = (*state.early, early)
+    state.size_bytes += len(early.answer) + ENTRY_BYTES
     until = answer.deadline_ms if answer.deadline_ms > 0 else append_ms + rules.keep_ms
     wait_until(state, min(until, append_ms + rules.timeout_ms_max))
 
 
 def wait_until(state: TaskState, until_ms: int) -> None:
+    """Ask for a timer not before `until_ms` (broker's clock, epoch milliseconds)."""
     state.timer_ms = until_ms if state.timer_ms is None else max(state.timer_ms, until_ms)
 
 
@@ -46,14 +49,15 @@ def count(
     """Count an answer if the panel lists its assignment, it is the first of it, and it came in
     time.
     """
-    listing = listed(panel, answer.assignment_id)
-    if listing is None or listing.id in state.ballots or listing.id in state.late:
+    position = listed(panel, answer.assignment_id)
+    if position is None or position in state.ballots or position in state.late:
         return
     if append_ms > panel.deadline_ms:
-        state.late = state.late | {listing.id}
+        state.late = state.late | {position}
         return
+    listing = panel.assignments[position]
     agent = next((seat.agent for seat in panel.seats if seat.seat == listing.seat), answer.agent)
     ballot = ballot_of(answer, listing, agent, rules.answer_bytes_max)
-    state.ballots[listing.id] = ballot
+    state.ballots[position] = ballot.SerializeToString()
     state.worked_ms += answer.timings.worked_ms
-    state.size_bytes += heap_bytes(ballot)
+    state.size_bytes += len(state.ballots[position]) + ENTRY_BYTES

@@ -4,7 +4,7 @@ counted ballots and of how the task ended, not of the order in which anything ar
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from comitia.v1.decision_pb2 import (
@@ -18,7 +18,6 @@ from comitia.v1.decision_pb2 import (
     SeatRef,
 )
 from comitia.v1.panel_event_pb2 import PanelOpened
-
 from comitia_aggregator import explain
 from comitia_aggregator.state import Rules, TaskState, cut
 from comitia_aggregator.tally import Tally, tally
@@ -42,9 +41,9 @@ def tallied(
     state: TaskState, panel: PanelOpened, at_ms: int, expired: bool, rules: Rules
 ) -> Decision:
     """The decision by vote, at `at_ms`; `expired`: at the deadline, with what there is."""
-    counted = tally(panel, state.ballots.values())
+    counted = tally(panel, _ballots(state))
     decision = _common(state, panel, at_ms, rules)
-    decision.ballots.extend(counted.ballots)
+    _list(decision, counted)
     decision.status = _status(counted, expired)
     decision.method = counted.method
     decision.margin = counted.outcome.margin
@@ -69,7 +68,7 @@ def ended(
     A task that has no panel comes as a panel of nobody that holds what is known of the task.
     """
     decision = _common(state, panel, at_ms, rules)
-    decision.ballots.extend(tally(panel, state.ballots.values()).ballots)
+    _list(decision, tally(panel, _ballots(state)))
     decision.status = ending.status
     decision.explanation = cut(ending.reason, REASON_BYTES_MAX)
     if ending.dead_letter is not None:
@@ -101,9 +100,6 @@ def _common(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> D
         session=task.session,
     )
     cost = decision.cost
-    for ballot in state.ballots.values():
-        cost.prompt_tokens = _u64(cost.prompt_tokens + ballot.usage.prompt_tokens)
-        cost.completion_tokens = _u64(cost.completion_tokens + ballot.usage.completion_tokens)
     cost.worked_ms = state.worked_ms
     if panel.task_appended_ms > 0:
         cost.elapsed_ms = max(0, at_ms - panel.task_appended_ms)
@@ -111,22 +107,33 @@ def _common(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> D
     return decision
 
 
-def _u64(number: int) -> int:
-    """Added up from numbers that agents claim; saturates rather than overflow the field."""
-    return min(number, 2**64 - 1)
+def _ballots(state: TaskState) -> list[Ballot]:
+    return [Ballot.FromString(kept) for kept in state.ballots.values()]
+
+
+def _list(decision: Decision, counted: Tally) -> None:
+    """Put in the counted ballots and the tokens that they cost."""
+    decision.ballots.extend(counted.ballots)
+    prompt = sum(ballot.usage.prompt_tokens for ballot in counted.ballots)
+    completion = sum(ballot.usage.completion_tokens for ballot in counted.ballots)
+    # Agents claim these numbers: saturate rather than overflow the field.
+    decision.cost.prompt_tokens = min(prompt, 2**64 - 1)
+    decision.cost.completion_tokens = min(completion, 2**64 - 1)
 
 
 def _name_absent(decision: Decision, state: TaskState, panel: PanelOpened) -> None:
     """Fill `late` and `missing`: seats in order, each once per list. A seat with several samples
     may stand in both.
     """
-    agents: Mapping[int, str] = {seat.seat: seat.agent for seat in panel.seats}
-    late = {one.seat for one in panel.assignments if one.id in state.late}
-    missing = {
-        one.seat
-        for one in panel.assignments
-        if one.id not in state.late and one.id not in state.ballots
-    }
+    if len(state.ballots) == len(panel.assignments):
+        return
+    agents = {seat.seat: seat.agent for seat in panel.seats}
+    late, missing = set(), set()
+    for position, assignment in enumerate(panel.assignments):
+        if position in state.late:
+            late.add(assignment.seat)
+        elif position not in state.ballots:
+            missing.add(assignment.seat)
     decision.late.extend(SeatRef(seat=n, agent=agents.get(n, "")) for n in sorted(late))
     decision.missing.extend(SeatRef(seat=n, agent=agents.get(n, "")) for n in sorted(missing))
 

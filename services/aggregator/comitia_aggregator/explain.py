@@ -8,7 +8,6 @@ from comitia.v1.answer_pb2 import Abstention, AbstentionReason
 from comitia.v1.decision_pb2 import SeatRef
 from comitia.v1.policy_pb2 import METHOD_PROBABILITY_WEIGHTED
 from comitia.v1.value_pb2 import Value
-
 from comitia_aggregator.tally import Tally
 
 NAMES_MAX = 8

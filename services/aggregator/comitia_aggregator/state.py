@@ -1,8 +1,8 @@
 """What the aggregator knows of one task, and the bounds within which it knows it.
 
 A TaskState is the fold of a task's panel events; `step` alone changes it. It keeps what a decision
-needs and no more: the input, the embeddings and the arenas of the messages that were read are let
-go.
+needs and no more, as serialised bytes: a parsed message takes several times their room, and an open
+task may wait for an hour.
 """
 
 import hashlib
@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 
 from comitia.v1.answer_pb2 import ABSTENTION_REASON_UNDECIDED, Answer
 from comitia.v1.decision_pb2 import DELIVERY_AT_LEAST_ONCE, Ballot, Delivery
-from comitia.v1.panel_event_pb2 import ListedAssignment, PanelOpened, TaskCancelled
+from comitia.v1.panel_event_pb2 import ListedAssignment, PanelOpened
 from comitia.v1.task_pb2 import Task
-from google.protobuf.message import Message
 
 KIB = 1024
-# Python objects of a task that holds nothing yet; measured with 100,000 of them.
-STATE_BYTES = 600
+# Memory of a task that holds nothing yet, and of each ballot or early answer beside its bytes.
+STATE_BYTES = 500
+ENTRY_BYTES = 100
 RATIONALE_BYTES_MAX = 16 * KIB
 DETAIL_BYTES_MAX = KIB
 NAME_BYTES_MAX = 128
+_NAMES = (("skill", 256), ("tenant", 256), ("session", 512))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,12 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Early:
-    """An answer that came before its panel. `append_ms`: broker's clock, epoch milliseconds."""
+    """An answer that came before its panel: the bytes of an Answer, its assignment, its append time
+    (broker's clock, epoch milliseconds).
+    """
 
-    answer: Answer
+    assignment_id: str
+    answer: bytes
     append_ms: int
 
 
@@ -53,22 +57,23 @@ class TaskState:
     """One task before its decision is acknowledged.
 
     `timer_ms`: when a Timer is wanted (broker's clock, epoch milliseconds). `digest`: of the task's
-    content, b"" before its panel. `panel`: the winning panel, without the task's input. `ballots`:
-    by assignment id, the first answer of each that was listed and in time. `late`: assignments
-    answered after the deadline. `decided`: nothing can change any more.
+    content, b"" before its panel. `panel`: bytes of the winning PanelOpened without the task's
+    input, b"" before it. `ballots`: position in the panel's listing -> bytes of the Ballot, for the
+    first answer of each assignment that was in time. `late`: positions answered after the deadline.
+    `cancelled`: the sentence that says so. `decided`: nothing can change any more.
     """
 
     task_id: str
     timer_ms: int | None = None
     size_bytes: int = STATE_BYTES
     digest: bytes = b""
-    panel: PanelOpened | None = None
+    panel: bytes = b""
     traceparent: str = ""
-    ballots: dict[str, Ballot] = field(default_factory=dict)
-    late: frozenset[str] = frozenset()
+    ballots: dict[int, bytes] = field(default_factory=dict)
+    late: frozenset[int] = frozenset()
     worked_ms: int = 0
     early: tuple[Early, ...] = ()
-    cancelled: TaskCancelled | None = None
+    cancelled: str = ""
     decided: bool = False
 
 
@@ -80,54 +85,53 @@ def digest_of(task: Task) -> bytes:
 
 
 def without_input(panel: PanelOpened) -> PanelOpened:
-    """A copy that keeps what a decision needs. A copy, because a part of a message keeps the whole
-    of it in memory.
-    """
-    kept = PanelOpened(
-        panel_id=panel.panel_id,
-        task=head_of(panel.task),
-        deadline_ms=panel.deadline_ms,
-        task_appended_ms=panel.task_appended_ms,
-        assignments=panel.assignments,
-    )
-    for seat in panel.seats:
-        kept.seats.add(seat=seat.seat, agent=seat.agent)
+    """A copy that keeps what a decision needs."""
+    kept = PanelOpened()
+    kept.CopyFrom(panel)
+    _strip(kept.task)
+    for seat in kept.seats:
+        seat.ClearField("reason")
+        seat.ClearField("role")
     return kept
 
 
 def head_of(task: Task) -> Task:
     """A copy of a task without its input, its names cut to a sane length."""
-    head = Task(
-        id=task.id,
-        root_id=task.root_id,
-        skill=cut(task.skill, NAME_BYTES_MAX),
-        tenant=cut(task.tenant, NAME_BYTES_MAX),
-        session=cut(task.session, NAME_BYTES_MAX * 4),
-    )
-    if task.HasField("format"):
-        head.format.CopyFrom(task.format)
-        if task.format.HasField("json"):
-            head.format.json.ClearField("schema")
-        for option in (*head.format.choice.options, *head.format.ranking.options):
-            option.ClearField("text")
-    if task.HasField("policy"):
-        head.policy.CopyFrom(task.policy)
+    head = Task()
+    head.CopyFrom(task)
+    _strip(head)
     return head
+
+
+def _strip(task: Task) -> None:
+    task.ClearField("input")
+    for name, bytes_max in _NAMES:
+        text = getattr(task, name)
+        if len(text) * 4 > bytes_max:
+            setattr(task, name, cut(text, bytes_max))
+    kind = task.format.WhichOneof("kind")
+    if kind == "json":
+        task.format.json.ClearField("schema")
+    elif kind in ("choice", "ranking"):
+        for option in getattr(task.format, kind).options:
+            option.ClearField("text")
 
 
 def ballot_of(
     answer: Answer, listed: ListedAssignment, agent: str, answer_bytes_max: int
 ) -> Ballot:
-    """The ballot that an answer casts, its prose cut to its limits; the weight is set by the
-    tally.
+    """The ballot that an answer casts, its prose cut to its limits; its weight 1.
+
+    `listed`: the assignment that it answers, `agent`: who holds the seat.
     """
     ballot = Ballot(
         seat=listed.seat,
         agent=agent,
         sample=listed.sample,
         round=listed.round,
-        assignment_id=listed.id,
+        assignment_id=answer.assignment_id,
         rationale=cut(answer.rationale, RATIONALE_BYTES_MAX),
+        weight=1.0,
     )
     if answer.HasField("confidence"):
         ballot.confidence = answer.confidence
@@ -155,8 +159,3 @@ def cut(text: str, bytes_max: int) -> str:
     if len(text) * 4 <= bytes_max:
         return text
     return text.encode()[:bytes_max].decode(errors="ignore")
-
-
-def heap_bytes(*messages: Message) -> int:
-    """About what messages take in memory: their fields, and the object around each."""
-    return sum(120 + 2 * message.ByteSize() for message in messages)

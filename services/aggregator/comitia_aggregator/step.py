@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from comitia.effects import DeadLetter, DecidedTask, Effect, Publish, Recorded, StopWork, Timer
 from comitia.errors import Poison
+from comitia.v1.answer_pb2 import Answer
 from comitia.v1.decision_pb2 import (
     DECISION_STATUS_CANCELLED,
     DECISION_STATUS_FAILED,
@@ -24,20 +25,21 @@ from comitia.v1.decision_pb2 import (
 )
 from comitia.v1.panel_event_pb2 import PanelEvent, PanelOpened
 from comitia.v1.task_pb2 import Task
-
 from comitia_aggregator import decision
 from comitia_aggregator.answers import count, hold, wait_until
 from comitia_aggregator.decision import Ending
 from comitia_aggregator.state import (
+    ENTRY_BYTES,
     Rules,
     TaskState,
+    cut,
     digest_of,
     head_of,
-    heap_bytes,
     without_input,
 )
 
 Effects = tuple[Effect, ...]
+CANCEL_BYTES_MAX = 1_024
 _REFUSALS = (DECISION_STATUS_REJECTED, DECISION_STATUS_NO_AGENT, DECISION_STATUS_OVER_BUDGET)
 Event = Recorded[PanelEvent]
 
@@ -63,15 +65,15 @@ def step(
     kind = event.message.WhichOneof("event")
     if state is None:
         state = TaskState(event.message.task_id)
-    known = state.panel is not None or state.cancelled is not None or state.decided
+    known = state.panel or state.cancelled or state.decided
     if kind == "panel_opened" and overloaded and not known:
         effects = _overload(state, event, rules)
     elif kind in _KINDS:
         effects = _KINDS[kind](state, event, rules)
     else:  # rounds and verdicts are not of this version, and newer versions may say more
         effects = ()
-    empty = state.panel is None and state.cancelled is None and not state.early
-    return (None if empty and not state.decided else state), effects
+    remembered = state.panel or state.cancelled or state.early or state.decided
+    return (state if remembered else None), effects
 
 
 def after(decided: DecidedTask, event: Event) -> Effects:
@@ -89,20 +91,22 @@ def after(decided: DecidedTask, event: Event) -> Effects:
 
 def _panel_opened(state: TaskState, event: Event, rules: Rules) -> Effects:
     panel = event.message.panel_opened
-    if state.panel is not None or state.decided:
+    if state.panel or state.decided:
         return _second(state, panel.task)
     state.digest = digest_of(panel.task)
     state.traceparent = event.traceparent
-    state.panel = kept = without_input(panel)
+    kept = without_input(panel)
     kept.deadline_ms = min(panel.deadline_ms, event.append_ms + rules.timeout_ms_max)
+    state.panel = kept.SerializeToString()
     state.timer_ms = kept.deadline_ms
-    state.size_bytes += heap_bytes(kept)
+    state.size_bytes += len(state.panel)
     early, state.early = state.early, ()
     for one in early:
-        state.size_bytes -= heap_bytes(one.answer)
-        count(state, kept, one.answer, one.append_ms, rules)
-    if state.cancelled is not None:
-        return _cancel(state, kept, event.append_ms, rules)
+        state.size_bytes -= len(one.answer) + ENTRY_BYTES
+        count(state, kept, Answer.FromString(one.answer), one.append_ms, rules)
+    if state.cancelled:
+        ending = Ending(DECISION_STATUS_CANCELLED, state.cancelled)
+        return _end(state, kept, event.append_ms, ending, rules)
     if not kept.assignments:
         ending = Ending(DECISION_STATUS_NO_AGENT, "The panel has no seat: no agent could be asked.")
         return _end(state, kept, event.append_ms, ending, rules)
@@ -113,16 +117,17 @@ def _answer(state: TaskState, event: Event, rules: Rules) -> Effects:
     answer = event.message.answer
     if state.decided:
         return ()
-    if state.panel is None:
+    if not state.panel:
         hold(state, answer, event.append_ms, rules)
         return ()
-    count(state, state.panel, answer, event.append_ms, rules)
-    return _if_complete(state, state.panel, event.append_ms, rules)
+    panel = PanelOpened.FromString(state.panel)
+    count(state, panel, answer, event.append_ms, rules)
+    return _if_complete(state, panel, event.append_ms, rules)
 
 
 def _task_refused(state: TaskState, event: Event, rules: Rules) -> Effects:
     refused = event.message.task_refused
-    if state.panel is not None or state.decided:
+    if state.panel or state.decided:
         return _second(state, refused.task) if refused.HasField("task") else ()
     if refused.HasField("task"):
         state.digest = digest_of(refused.task)
@@ -142,18 +147,21 @@ def _task_failed(state: TaskState, event: Event, rules: Rules) -> Effects:
     reference = failed.dead_letter if failed.HasField("dead_letter") else None
     reason = f"A record of this task could not be processed: {failed.reason or 'no reason given'}."
     ending = Ending(DECISION_STATUS_FAILED, reason, reference)
-    return _end(state, state.panel or PanelOpened(), event.append_ms, ending, rules)
+    return _end(state, PanelOpened.FromString(state.panel), event.append_ms, ending, rules)
 
 
 def _task_cancelled(state: TaskState, event: Event, rules: Rules) -> Effects:
-    if state.decided or state.cancelled is not None:
+    if state.decided or state.cancelled:
         return ()
-    cancelled = type(event.message.task_cancelled)()
-    cancelled.CopyFrom(event.message.task_cancelled)
-    state.cancelled = cancelled
-    if state.panel is not None:
-        return _cancel(state, state.panel, event.append_ms, rules)
-    state.size_bytes += heap_bytes(cancelled)
+    said = event.message.task_cancelled
+    by = f" by {cut(said.by, CANCEL_BYTES_MAX)}" if said.by else ""
+    why = f": {cut(said.reason, CANCEL_BYTES_MAX)}" if said.reason else ""
+    state.cancelled = f"The task was cancelled{by}{why}."
+    if state.panel:
+        panel = PanelOpened.FromString(state.panel)
+        ending = Ending(DECISION_STATUS_CANCELLED, state.cancelled)
+        return _end(state, panel, event.append_ms, ending, rules)
+    state.size_bytes += len(state.cancelled)
     wait_until(state, event.append_ms + rules.keep_ms)
     return ()
 
@@ -170,10 +178,11 @@ _KINDS: dict[str | None, Callable[[TaskState, Event, Rules], Effects]] = {
 def _timer(state: TaskState | None, now_ms: int, rules: Rules) -> tuple[TaskState | None, Effects]:
     if state is None or state.timer_ms is None or now_ms < state.timer_ms:
         return state, ()  # a timer that was moved or is over
-    if state.panel is None:
+    if not state.panel:
         return None, ()  # answers or a cancel whose panel never came
-    made = decision.tallied(state, state.panel, state.timer_ms, True, rules)
-    return state, _publish(state, made, state.panel, rules)
+    panel = PanelOpened.FromString(state.panel)
+    made = decision.tallied(state, panel, panel.deadline_ms, True, rules)
+    return state, _publish(state, made, panel, rules)
 
 
 def _overload(state: TaskState, event: Event, rules: Rules) -> Effects:
@@ -184,7 +193,6 @@ def _overload(state: TaskState, event: Event, rules: Rules) -> Effects:
         "The aggregator has no room for another task: publish it again later, or add aggregators."
     )
     ending = Ending(DECISION_STATUS_OVERLOADED, reason)
-    state.early = ()
     return _end(state, without_input(panel), event.append_ms, ending, rules)
 
 
@@ -196,14 +204,6 @@ def _if_complete(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules)
     return _publish(state, made, panel, rules)
 
 
-def _cancel(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> Effects:
-    cancelled = state.cancelled
-    by = f" by {cancelled.by}" if cancelled is not None and cancelled.by else ""
-    why = f": {cancelled.reason}" if cancelled is not None and cancelled.reason else ""
-    ending = Ending(DECISION_STATUS_CANCELLED, f"The task was cancelled{by}{why}.")
-    return _end(state, panel, at_ms, ending, rules)
-
-
 def _end(state: TaskState, panel: PanelOpened, at_ms: int, ending: Ending, rules: Rules) -> Effects:
     return _publish(state, decision.ended(state, panel, at_ms, ending, rules), panel, rules)
 
@@ -212,6 +212,7 @@ def _publish(state: TaskState, made: Decision, panel: PanelOpened, rules: Rules)
     """Close the task and say so; agents that still work on it are told to stop."""
     state.decided = True
     state.timer_ms = None
+    state.panel, state.ballots, state.early = b"", {}, ()
     key = panel.task.root_id or state.task_id
     publish = Publish(rules.decisions_topic, key, made, traceparent=state.traceparent)
     if not made.missing:

@@ -18,7 +18,6 @@ from comitia.v1.panel_event_pb2 import PanelOpened
 from comitia.v1.policy_pb2 import METHOD_PLURALITY, METHOD_PROBABILITY_WEIGHTED, Method
 from comitia.v1.task_pb2 import Task
 from comitia.v1.value_pb2 import Value
-
 from comitia_aggregator.values import key_of
 
 
@@ -46,14 +45,9 @@ class Tally:
 
 
 def tally(panel: PanelOpened, ballots: Iterable[Ballot]) -> Tally:
-    """Count the ballots of `panel` by its task's policy. The ballots passed in are left as they
-    are.
-    """
+    """Count the ballots of `panel` by its task's policy. It may change the ballots passed in."""
     task = panel.task
-    ordered = tuple(
-        _weighed(ballot)
-        for ballot in sorted(ballots, key=lambda b: (b.seat, b.sample, b.round, b.assignment_id))
-    )
+    ordered = tuple(sorted(ballots, key=lambda b: (b.seat, b.sample, b.round, b.assignment_id)))
     keys = tuple(_key(ballot, task.format) for ballot in ordered)
     outcome, method = _vote(ordered, keys, task)
     values: dict[str, Value] = {}
@@ -69,13 +63,6 @@ def tally(panel: PanelOpened, ballots: Iterable[Ballot]) -> Tally:
         voting = {ballot.seat for ballot, key in zip(ordered, keys, strict=True) if key is not None}
         cast, needed, unit = len(voting), len(panel.seats) // 2 + 1, "seats"
     return Tally(outcome, method, ordered, keys, values, cast, needed, unit)
-
-
-def _weighed(ballot: Ballot) -> Ballot:
-    weighed = Ballot()
-    weighed.CopyFrom(ballot)
-    weighed.weight = 1.0
-    return weighed
 
 
 def _key(ballot: Ballot, answer_format: AnswerFormat) -> str | None:
