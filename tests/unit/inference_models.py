@@ -1,6 +1,6 @@
-"""Tiny models with random weights for tests: Hugging Face folders written by hand, and cards that name them.
+"""Tiny models with random weights: Hugging Face folders written by hand, and cards for them.
 
-Weights are drawn in float32 from a seed; they mean nothing, but any slip in a graph moves its outputs.
+Weights are drawn in float32 from a seed; they mean nothing, but a slip in a graph moves outputs.
 """
 
 import json
@@ -153,7 +153,7 @@ def card_of(folder: Path, kind: str = "decoder", form: Form = "fp32", **recipe: 
 
 
 def byte_tokenizer() -> Tokenizer:
-    """Byte-level BPE: a token for each byte, and a few merges so that borders can move (" y", " ye", "ab")."""
+    """Byte-level BPE: a token for each byte, and merges so that borders can move."""
     vocab = {text: number for number, text in enumerate(_alphabet())}
     merges = [("Ġ", "y"), ("Ġy", "e"), ("a", "b")]
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges))

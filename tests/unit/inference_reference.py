@@ -1,12 +1,15 @@
-"""Decoder and encoder once more in plain numpy and float64, written from the papers: what the graphs are compared with.
+"""Decoder and encoder once more in numpy and float64: what the graphs are compared with.
 
-No cache, no batch, no fusion: each function takes all tokens of one text and gives the outputs at every place.
+Written from the papers, without cache, batch or fusion: all tokens of one text in, the outputs at
+every place out.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from tests.unit.inference_models import Tensors
 
 Wide = NDArray[np.float64]
@@ -29,14 +32,14 @@ def decoder_logits(config: dict[str, Any], tensors: Tensors, tokens: list[int]) 
     for layer in range(config["num_hidden_layers"]):
         stem = f"model.layers.{layer}"
         x = norm(state, f"{stem}.input_layernorm")
-        parts = []
+        parts: list[Wide] = []
         for part in "qkv":
             heads = config["num_attention_heads" if part == "q" else "num_key_value_heads"]
             y = linear(x, f"{stem}.self_attn.{part}_proj").reshape(len(tokens), heads, -1)
             if config["model_type"] == "qwen3" and part != "v":
                 y = norm(y, f"{stem}.self_attn.{part}_norm")
-            parts.append(y if part == "v" else _rotated(y, config["rope_theta"]))
-        mixed = _attention(*parts, config.get("sliding_window"))
+            parts.append(y if part == "v" else _rotated(y, config))
+        mixed = _attention(parts, config.get("sliding_window"))
         state = state + linear(mixed, f"{stem}.self_attn.o_proj")
         x = norm(state, f"{stem}.post_attention_layernorm")
         gate, up = linear(x, f"{stem}.mlp.gate_proj"), linear(x, f"{stem}.mlp.up_proj")
@@ -80,42 +83,40 @@ def encoder_states(config: dict[str, Any], tensors: Tensors, tokens: list[int]) 
             dense(state, f"{stem}.attention.self.{part}").reshape(len(tokens), heads, -1)
             for part in ("query", "key", "value")
         ]
-        mixed = _weighted(*parts, np.zeros((len(tokens), len(tokens))))
+        mixed = _weighted(parts, np.zeros((len(tokens), len(tokens))))
         added = dense(mixed, f"{stem}.attention.output.dense")
         state = norm(state + added, f"{stem}.attention.output")
         x = dense(state, f"{stem}.intermediate.dense")
-        gelu = x * 0.5 * (1 + np.vectorize(_erf)(x / np.sqrt(2)))
+        gelu = x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
         state = norm(state + dense(gelu, f"{stem}.output.dense"), f"{stem}.output")
     return state
 
 
-def _erf(x: float) -> float:
-    from math import erf
-
-    return erf(x)
-
-
-def _rotated(x: Wide, theta: float) -> Wide:
-    """Rotary positions on [tokens, heads, dimensions], halves split as in Hugging Face's weights."""
+def _rotated(x: Wide, config: dict[str, Any]) -> Wide:
+    """Rotary positions on [tokens, heads, dimensions], halves apart as Hugging Face has them."""
     tokens, _, dimensions = x.shape
-    angle = np.outer(np.arange(tokens), theta ** (-np.arange(0, dimensions, 2) / dimensions))
+    places = np.arange(tokens) / config.get("rope_scaling", {}).get("factor", 1.0)
+    angle = np.outer(places, config["rope_theta"] ** (-np.arange(0, dimensions, 2) / dimensions))
     cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
     left, right = np.split(x, 2, -1)
     return np.concatenate([left * cos - right * sin, right * cos + left * sin], -1)
 
 
-def _attention(query: Wide, key: Wide, value: Wide, window: int | None) -> Wide:
+def _attention(parts: list[Wide], window: int | None) -> Wide:
     """Causal; several query heads share one of key and value; a window counts the token itself."""
+    query, key, value = parts
     group = query.shape[1] // key.shape[1]
     key, value = key.repeat(group, 1), value.repeat(group, 1)
     places = np.arange(len(query))
     distance = places[:, None] - places
     hidden = (distance < 0) | (distance >= (window or len(query)))
-    return _weighted(query, key, value, np.where(hidden, -np.inf, 0.0))
+    return _weighted([query, key, value], np.where(hidden, -np.inf, 0.0))
 
 
-def _weighted(query: Wide, key: Wide, value: Wide, mask: Wide) -> Wide:
+def _weighted(parts: list[Wide], mask: Wide) -> Wide:
+    query, key, value = parts
     scores = np.einsum("qhd,khd->hqk", query, key) / np.sqrt(query.shape[-1]) + mask
     weight = np.exp(scores - scores.max(-1, keepdims=True))
     weight /= weight.sum(-1, keepdims=True)
-    return np.einsum("hqk,khd->qhd", weight, value).reshape(len(query), -1)
+    mixed: Wide = np.einsum("hqk,khd->qhd", weight, value)
+    return mixed.reshape(len(query), -1)

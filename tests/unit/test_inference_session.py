@@ -1,4 +1,4 @@
-"""Which ONNX Runtime there is and which device it runs on is checked, and a serving process stays light."""
+"""Which ONNX Runtime and which device is checked, and a serving process stays light."""
 
 import subprocess
 import sys
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import onnxruntime
 import pytest
-from tests.unit.inference_models import card_of, decoder_config, write_decoder
 
 from comitia.errors import ConfigError
 from comitia.inference import session
 from comitia.inference.export.make import export
 from comitia.inference.load import load_model
 from comitia.inference.session import Threads, open_session
+from tests.unit.inference_models import card_of, decoder_config, write_decoder
 
 HEAVY = ("torch", "transformers", "optimum", "onnx", "gguf")
 

@@ -1,17 +1,17 @@
-"""What is kept is what was built: any altered byte, another recipe and another pinned digest end the start."""
+"""What is kept is what was built: an altered byte, another recipe or digest ends the start."""
 
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.inference_models import card_of, decoder_config, write_decoder
 
 from comitia.errors import ConfigError
-from comitia.inference.cards import ModelCard
+from comitia.inference.cards import ModelCard, PathSource
 from comitia.inference.export.make import ensure, export
 from comitia.inference.load import load_model
 from comitia.inference.store import replacing, sha256_of, verify
+from tests.unit.inference_models import card_of, decoder_config, write_decoder
 
 
 @pytest.fixture
@@ -25,13 +25,20 @@ def card(tmp_path: Path) -> ModelCard:
 def test_the_manifest_tells_what_was_built(card: ModelCard, tmp_path: Path) -> None:
     built = verify(card, tmp_path)
     assert built.manifest.attention_nodes == built.manifest.nodes["GroupQueryAttention"] == 3
-    assert set(built.manifest.files) == {"model.onnx", "model.onnx.data", "text.json", "tokenizer.json"}
+    assert set(built.manifest.files) == {
+        "model.onnx",
+        "model.onnx.data",
+        "text.json",
+        "tokenizer.json",
+    }
     assert built.manifest.source["model.safetensors"] == sha256_of(
         tmp_path / "weights/model.safetensors"
     )
     again = export(card, tmp_path, force=True)
     assert again.manifest == built.manifest, "a build is reproducible"
-    assert json.loads((built.folder / "manifest.json").read_text())["digest"] == built.manifest.digest
+    assert (
+        json.loads((built.folder / "manifest.json").read_text())["digest"] == built.manifest.digest
+    )
 
 
 @pytest.mark.parametrize("name", ["model.onnx.data", "model.onnx", "tokenizer.json", "text.json"])
@@ -53,7 +60,7 @@ def test_one_altered_byte_is_found_and_named(card: ModelCard, tmp_path: Path, na
 
 
 def test_a_missing_a_damaged_and_an_older_build(card: ModelCard, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="'tiny' is not built.*comitia model pull tiny"):
+    with pytest.raises(ConfigError, match=r"'tiny' is not built.*comitia model pull tiny"):
         load_model(card, tmp_path / "elsewhere")
     longer = replace(card, recipe=replace(card.recipe, context_tokens=64))
     with pytest.raises(ConfigError, match="before its card changed"):
@@ -61,7 +68,7 @@ def test_a_missing_a_damaged_and_an_older_build(card: ModelCard, tmp_path: Path)
     assert ensure(longer, tmp_path).manifest.digest != "", "ensure builds anew"
     manifest = tmp_path / "models/tiny/built/manifest.json"
     manifest.write_text(manifest.read_text()[:-40])
-    with pytest.raises(ConfigError, match="manifest.json is damaged"):
+    with pytest.raises(ConfigError, match=r"manifest\.json is damaged"):
         verify(longer, tmp_path)
 
 
@@ -73,7 +80,7 @@ def test_a_pinned_digest_holds(card: ModelCard, tmp_path: Path) -> None:
 
 
 def test_an_altered_source_is_not_built(card: ModelCard, tmp_path: Path) -> None:
-    assert hasattr(card.source, "path")
+    assert isinstance(card.source, PathSource)
     pinned = replace(card.source, sha256=(("model.safetensors", "0" * 64),))
     with pytest.raises(ConfigError, match=r"model.safetensors has sha256 .*, expected 0000"):
         export(replace(card, source=pinned), tmp_path, force=True)

@@ -10,7 +10,7 @@ a row):
          memory of past_key_values (GroupQueryAttention then writes new tokens in place)
 One layer: RMSNorm, q|k|v in one product (apart where q and k are normalised), GroupQueryAttention
 with the rotary positions inside, output product, SkipSimplifiedLayerNormalization with the
-residual, gate|up, SiLU(gate) * up, down. Only the wanted positions reach the head.
+residual, gate|up, SiLU(gate) * up, down. Only the wanted positions reach the head. Embedding and head have 8 bits in both packed forms.
 """
 
 from collections.abc import Sequence
