@@ -14,6 +14,8 @@ from comitia.ports import Writer
 from comitia.runtime.context import Runtime
 from comitia.runtime.reading import settle
 from comitia.runtime.retry import Stopped, persist, stopped_within
+from comitia.telemetry.measures import messaging
+from comitia.telemetry.names import SENT, Operation
 from comitia.v1.heartbeat_pb2 import Heartbeat
 
 # Called with True when the process leaves.
@@ -80,7 +82,9 @@ async def _send(runtime: Runtime, writer: Writer, messages: Sequence[Heartbeat])
     for message in messages:
         publish = Publish(topic, message.agent or message.service, message)
         acks.append(await writer.send(runtime.codec.encode(publish)))
-    for ack in await settle(acks):
+    settled = await settle(acks)
+    runtime.telemetry.add(SENT, len(settled), messaging(topic, Operation.SEND))
+    for ack in settled:
         if ack.timestamp_ms >= 0:
             runtime.observe(ack.timestamp_ms)
 
