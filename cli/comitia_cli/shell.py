@@ -6,6 +6,7 @@ environment. Out: a `Session`.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 import typer
 
 from comitia.config import KafkaSettings, load
-from comitia.errors import ConfigError
+from comitia.errors import ConfigError, Retryable
 from comitia.ports import Log, TopicSpec
 from comitia.topics import Names
 from comitia_cli.places import places
@@ -28,6 +29,8 @@ async def open_kafka(settings: KafkaSettings) -> Log:
     """Apache Kafka. Imported when needed, so that commands without a broker start fast."""
     from comitia.runtime.kafka_log import KafkaLog
 
+    # It reports the errors that it raises, too: a command says each once, in its own words.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     return await KafkaLog.open(settings, "comitia-cli")
 
 
@@ -64,7 +67,13 @@ class Shell:
     async def session(self, bootstrap: str | None) -> AsyncIterator[Session]:
         """An open log; closed at the end. Retryable when no broker answers."""
         settings = kafka_settings(bootstrap)
-        log = await self.open_log(settings)
+        try:
+            log = await self.open_log(settings)
+        except Retryable as error:
+            raise Retryable(
+                f"no Apache Kafka answers at {settings.bootstrap}: see that it runs (`comitia up` "
+                "starts one), or correct --bootstrap"
+            ) from error
         try:
             yield Session(log, Names(settings.prefix), settings)
         finally:

@@ -34,7 +34,7 @@ def agents(
 def _table(found: list[registry.Listed]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("agent", "alive", "version", "role", "skills", "model", "busy", "what it is"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name == "agent")
     for agent in found:
         card = agent.card
         note = (

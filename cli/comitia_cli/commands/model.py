@@ -30,7 +30,7 @@ def list_models(models: options.Models = None, json: options.AsJson = False) -> 
     printer = Printer(json)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("model", "kind", "form", "licence", "download", "built", "what it is"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name != "what it is")
     for card in list_cards(folder_of("models", models)):
         digest = _digest(card)
         size = card.source.size if isinstance(card.source, WheelSource) else 0

@@ -63,7 +63,7 @@ def table(found: list[Comparison]) -> Table:
     """One row a topic."""
     rows = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("topic", "state", "partitions", "cleanup", "largest message"):
-        rows.add_column(name)
+        rows.add_column(name, no_wrap=name == "topic")
     for one in found:
         if one.found is None:
             state = "[red]missing[/red]"

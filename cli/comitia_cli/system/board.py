@@ -86,7 +86,7 @@ class Board:
             os.close(lock)
 
     def read(self) -> SystemState | None:
-        """The record of the living supervisor; None when there is none or it has not written yet."""
+        """The record of the living supervisor; None without one, or before it has written."""
         if not self.up():
             return None
         try:

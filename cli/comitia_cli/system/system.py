@@ -134,7 +134,9 @@ class System:
         try:
             log = await self._open_log(settings)
         except Retryable as error:
-            raise Retryable(f"{error}: start your cluster, or correct --bootstrap") from error
+            raise Retryable(
+                f"no Apache Kafka answers at {settings.bootstrap}: start it, or correct --bootstrap"
+            ) from error
         try:
             await log.create([*names.specs(settings.replication), *inboxes])
         finally:
