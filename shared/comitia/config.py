@@ -36,6 +36,13 @@ class DirectorySettings(Settings):
     cache_dir: Path = Field(default_factory=lambda: _xdg("XDG_CACHE_HOME", ".cache"))
 
 
+class ExportSettings(Settings):
+    """What building models needs beyond their cards."""
+
+    # A Python that has optimum-onnx; without it an environment is made in the cache.
+    export_python: Path | None = None
+
+
 class KafkaSettings(Settings):
     """Which cluster, and under which names."""
 
@@ -76,6 +83,10 @@ class AggregatorSettings(ServiceSettings):
     decided_max: int = Field(1_000_000, ge=1)
     open_tasks_max: int = Field(100_000, ge=1)
     open_bytes_max: int = Field(512 * 1024 * 1024, ge=1)
+    # No deadline is believed that lies further ahead; the router's setting of the same name.
+    timeout_ms_max: int = Field(3_600_000, ge=1)
+    # How long a cancel waits for its panel.
+    cancel_keep_ms: int = Field(600_000, ge=1)
 
 
 class AgentSettings(ServiceSettings, DirectorySettings):

@@ -149,6 +149,7 @@ TABLE_BYTES = [
 def test_mutated_tasks_are_seated_refused_or_poison(chance: random.Random) -> None:
     router = Router(Names(), Limits(), lambda key: 0, "n")
     router.agents.learn(AgentCard(name="a0", version=1, skills=["sentiment"], no_heartbeat=True))
+    router.agents.open_inbox("a0")
     card, beat, task, command = AgentCard(), Heartbeat(), Task(), Command()
     try:
         if parsed(card, mutate(TABLE_BYTES, chance)):

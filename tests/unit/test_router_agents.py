@@ -75,6 +75,7 @@ def test_alive_until_three_intervals_are_missed() -> None:
     table = AgentTable()
     card = make_card()
     table.learn(card)
+    table.open_inbox("ann")
     assert not table.alive(card, 0)
     table.beat(make_beat(), 1_000)
     assert table.alive(card, 1_300)
@@ -85,6 +86,7 @@ def test_an_agent_lives_while_one_of_its_processes_does() -> None:
     table = AgentTable()
     card = make_card()
     table.learn(card)
+    table.open_inbox("ann")
     table.beat(make_beat("i1"), 1_000)
     table.beat(make_beat("i2"), 1_000)
     table.beat(make_beat("i1", leaving=True), 1_010)
@@ -98,6 +100,7 @@ def test_an_agent_without_heartbeat_is_alive_while_its_card_stands() -> None:
     card = make_card()
     card.no_heartbeat = True
     table.learn(card)
+    table.open_inbox("ann")
     assert table.alive(card, 10**12)
 
 
@@ -105,6 +108,7 @@ def test_an_absurd_interval_does_not_keep_a_dead_agent_alive() -> None:
     table = AgentTable()
     card = make_card()
     table.learn(card)
+    table.open_inbox("ann")
     table.on_heartbeat("ann", Recorded(make_beat(interval_ms=2**32 - 1), "heartbeats", 0, 0, 0))
     assert not table.alive(card, 3 * INTERVAL_MS_MAX + 1)
 

@@ -37,6 +37,7 @@ def make_router(agents: int = 3, **card: Any) -> Router:
     for number in range(agents):
         fields: dict[str, Any] = {"version": 1, "skills": ["sentiment"], "no_heartbeat": True}
         router.agents.learn(AgentCard(name=f"a{number}", **{**fields, **card}))
+        router.agents.open_inbox(f"a{number}")
     return router
 
 
@@ -163,6 +164,13 @@ def test_a_heartbeat_seats_and_a_farewell_unseats() -> None:
     assert len(panel(router, make_task()).seats) == 1
     router.agents.beat(Heartbeat(agent="a0", instance="i", interval_ms=100, leaving=True), NOW_MS)
     assert refusal(router, make_task()).status == DECISION_STATUS_NO_AGENT
+
+
+def test_nobody_is_seated_before_the_inbox_is_there() -> None:
+    router = make_router(1)
+    router.agents.learn(AgentCard(name="b", version=1, skills=["sentiment"], no_heartbeat=True))
+    assert router.agents.without_inbox() == ["b"]
+    assert [seat.agent for seat in panel(router, make_task()).seats] == ["a0"]
 
 
 def test_references_go_only_to_agents_that_accept_them() -> None:

@@ -43,6 +43,7 @@ class Known:
 
     cards: dict[int, tuple[str, AgentCard]] = field(default_factory=dict)
     beats: dict[str, Beat] = field(default_factory=dict)
+    inbox: bool = False
 
 
 class AgentTable:
@@ -93,9 +94,21 @@ class AgentTable:
                 yield versions[max(versions)][1]
 
     def alive(self, card: AgentCard, now_ms: int) -> bool:
-        """Whether the agent of `card` answers. `now_ms`: broker's clock, epoch milliseconds."""
+        """Whether the agent of `card` can be given work: its inbox is there, and it lives.
+
+        `now_ms`: broker's clock, epoch milliseconds.
+        """
         known = self._agents[card.name]
-        return card.no_heartbeat or any(beat.alive(now_ms) for beat in known.beats.values())
+        lives = card.no_heartbeat or any(beat.alive(now_ms) for beat in known.beats.values())
+        return known.inbox and lives
+
+    def without_inbox(self) -> list[str]:
+        """Names of agents that have a card and no inbox that this table knows of."""
+        return [name for name, known in self._agents.items() if known.cards and not known.inbox]
+
+    def open_inbox(self, name: str) -> None:
+        """From now on the agent may be given work. KeyError when nothing is known of it."""
+        self._agents[name].inbox = True
 
     def on_card(self, key: str, recorded: Recorded[AgentCard] | None) -> None:
         """A record of the agents topic as a table sees it; None is a tombstone. A card that is

@@ -1,0 +1,66 @@
+"""Entry point `comitia-aggregator`: gives the fold to the loop that owns partitions; nothing is
+decided here.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from comitia.config import AggregatorSettings
+from comitia.effects import DecidedTask, Effect, Recorded, Timer
+from comitia.runtime.owner import OwnerSpec, run_owner
+from comitia.runtime.service import Service, run_service
+from comitia.v1.panel_event_pb2 import PanelEvent
+from comitia_aggregator.state import Rules, TaskState
+from comitia_aggregator.step import after, step
+
+ENTITIES = ("panel-events", "decisions", "control", "dead-letters")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFold:
+    """`step` and `after` under one set of rules, as the owner loop calls them."""
+
+    rules: Rules
+
+    def step(
+        self,
+        state: TaskState | None,
+        event: Recorded[PanelEvent] | Timer,
+        now_ms: int,
+        overloaded: bool,
+    ) -> tuple[TaskState | None, Sequence[Effect]]:
+        return step(state, event, now_ms, self.rules, overloaded)
+
+    def after(self, decided: DecidedTask, event: Recorded[PanelEvent]) -> Sequence[Effect]:
+        return after(decided, event)
+
+
+async def compose(service: Service[AggregatorSettings]) -> None:
+    """Wire and start. ConfigError when the topics cannot be used."""
+    settings, names = service.settings, service.names
+    await service.ensure_topics(ENTITIES)
+    rules = Rules(
+        names.topic("decisions"),
+        keep_ms=settings.cancel_keep_ms,
+        timeout_ms_max=settings.timeout_ms_max,
+    )
+    spec = OwnerSpec(
+        group=names.group("aggregator"),
+        fold=TaskFold(rules),
+        duplicate_window_ms=settings.duplicate_window_ms,
+        decided_max=settings.decided_max,
+        open_tasks_max=settings.open_tasks_max,
+        open_bytes_max=settings.open_bytes_max,
+    )
+    service.heartbeats()
+    service.start(run_owner(service.runtime, spec), "owner")
+
+
+def main() -> None:
+    """Run until a signal; the exit code says how it ended."""
+    sys.exit(run_service("aggregator", AggregatorSettings, compose))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Entry point `comitia-router`: wires the table of agents, the log and the handler; nothing is
+decided here.
+
+Order at start: topics, then the cards and heartbeats of the agents to their end, then their
+inboxes, and only then tasks.
+"""
+
+import os
+import sys
+
+from comitia.config import RouterSettings
+from comitia.runtime.context import Runtime
+from comitia.runtime.dead_letters import task_refused
+from comitia.runtime.partitioner import partition_of
+from comitia.runtime.retry import Stopped, persist, stopped_within
+from comitia.runtime.service import Service, run_service
+from comitia.runtime.stream import Source, StreamSpec, run_stream
+from comitia.runtime.tables import Tables
+from comitia.v1.agent_card_pb2 import AgentCard
+from comitia.v1.command_pb2 import Command
+from comitia.v1.heartbeat_pb2 import Heartbeat
+from comitia.v1.task_pb2 import Task
+from comitia_router.agents import INTERVAL_MS_MAX, MISSED_MAX
+from comitia_router.handler import Router
+from comitia_router.inboxes import Inboxes
+from comitia_router.validate import Limits
+
+ENTITIES = ("tasks", "commands", "panel-events", "decisions", "agents", "dead-letters")
+INBOXES_EVERY_MS = 200
+
+
+async def compose(service: Service[RouterSettings]) -> None:
+    """Wire and start. ConfigError when the topics cannot be used."""
+    settings, runtime, names = service.settings, service.runtime, service.names
+    topics = await service.ensure_topics(ENTITIES)
+    partitions = topics[names.topic("panel-events")].partitions
+    limits = Limits(settings.timeout_ms_max, settings.input_bytes_max, settings.seats_default)
+    router = Router(names, limits, lambda key: partition_of(key, partitions), os.urandom(6).hex())
+    service.heartbeats()
+
+    tables = Tables(runtime)
+    tables.add("agents", AgentCard, router.agents.on_card)
+    back_ms = MISSED_MAX * INTERVAL_MS_MAX
+    tables.add("heartbeats", Heartbeat, router.agents.on_heartbeat, back_ms)
+    service.start(tables.run(), "tables")
+    await tables.ready()
+    inboxes = Inboxes(
+        runtime.log, names, router.agents, settings.create_topics, settings.replication
+    )
+    await persist(runtime, "broker", inboxes.refresh)
+    service.start(_keep(runtime, inboxes), "inboxes")
+
+    refused = task_refused(names, partitions)
+    sources = (
+        Source(names.topic("tasks"), Task, router.on_task, refused),
+        Source(names.topic("commands"), Command, router.on_command),
+        Source(names.topic("agents"), AgentCard, router.on_card),
+    )
+    service.start(run_stream(runtime, StreamSpec(names.group("router"), sources)), "stream")
+
+
+async def _keep(runtime: Runtime, inboxes: Inboxes) -> None:
+    try:
+        while not await stopped_within(runtime.stop, INBOXES_EVERY_MS):
+            await persist(runtime, "broker", inboxes.refresh)
+    except Stopped:
+        return
+
+
+def main() -> None:
+    """Run until a signal; the exit code says how it ended."""
+    sys.exit(run_service("router", RouterSettings, compose))
+
+
+if __name__ == "__main__":
+    main()
