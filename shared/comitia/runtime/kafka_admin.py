@@ -38,9 +38,9 @@ class KafkaAdmin:
 
     async def start(self) -> None:
         """Retryable, naming the address, when no broker answers."""
+        # aiokafka has a timeout for each address; cut short from outside, a connection would leak.
         with mapped(f"connecting to Apache Kafka at {self._client.bootstrap}"):
-            async with asyncio.timeout(self._client.request_timeout_ms / 1000):
-                await self._admin.start()
+            await self._admin.start()
 
     async def close(self) -> None:
         await self._admin.close()

@@ -18,9 +18,10 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
-from comitia.errors import ConfigError
+from comitia.errors import ConfigError, Retryable
 from comitia.ports import Committed, OnPartitions, Partitions, ReaderSpec, Record, TopicPartition
 from comitia.runtime.kafka_admin import KafkaAdmin
 from comitia.runtime.kafka_client import KafkaClient
@@ -85,6 +86,7 @@ class KafkaReader:
         self._listener = _Listener(spec)
         self._consumer = self._make()
         self._dead = False
+        self._stood_at: dict[KafkaPartition, int] = {}
         what = ", ".join(spec.topics or sorted({tp.topic for tp in spec.partitions}))
         self._doing = f"reading {what} from {client.bootstrap}"
 
@@ -113,11 +115,10 @@ class KafkaReader:
         """
         try:
             with mapped(self._doing):
-                async with asyncio.timeout(self._client.request_timeout_ms / 1000):
-                    await self._consumer.start()
-                    if self._spec.group is None:
-                        self._consumer.assign([_theirs(tp) for tp in partitions])
-                        await self._look_up_start([_theirs(tp) for tp in partitions])
+                await self._consumer.start()
+                if self._spec.group is None:
+                    self._consumer.assign([_theirs(tp) for tp in partitions])
+                    await self._look_up_start([_theirs(tp) for tp in partitions])
         except BaseException:
             await self._stop(self._consumer)
             raise
@@ -147,9 +148,13 @@ class KafkaReader:
             # A rebalance is on: aiokafka waits for its end without looking at the time.
             return ()
         except RAISED as error:
-            # Asked of its task, because aiokafka's errors do not tell a passing fault from its end.
-            self._dead = self._coordination_ended()
+            # The plain class is aiokafka's word for what it did not expect: a heartbeat or its
+            # coordination ended for good.
+            self._dead = type(error) is KafkaError
             raise translate(error, self._doing) from error
+        if not found and self._consumer._fetcher.error_future.done():
+            self._dead = True
+            raise Retryable(f"{self._doing}: the consumer's fetching ended; it is replaced")
         return [_record(record) for records in found.values() for record in records]
 
     def assignment(self) -> Partitions:
@@ -212,13 +217,19 @@ class KafkaReader:
         await self._stop(self._consumer)
 
     async def _replace(self) -> None:
-        """A new consumer instead of a dead one; the partitions are lost with it."""
-        former = self._consumer
-        self._listener.on_partitions_revoked(former.assignment())
+        """A new consumer instead of a dead one. A group's partitions are lost with it; without a
+        group the new one goes on where the dead one stood.
+        """
+        former, held = self._consumer, self._consumer.assignment()
+        if self._spec.group is None and not self._stood_at:
+            self._stood_at = {tp: await former.position(tp) for tp in held}
+        self._listener.on_partitions_revoked(held if self._spec.group else ())
         await self._stop(former)
         self._consumer = self._make()
-        await self.start(frozenset())
-        self._dead = False
+        await self.start(_ours(self._stood_at))
+        for partition, offset in self._stood_at.items():
+            self._consumer.seek(partition, offset)
+        self._stood_at, self._dead = {}, False
 
     async def _stop(self, consumer: AIOKafkaConsumer) -> None:
         try:
@@ -229,10 +240,6 @@ class KafkaReader:
             # missing heartbeats.
             _log.warning("%s: closed without leaving the group", self._doing, exc_info=True)
             await consumer._client.close()
-
-    def _coordination_ended(self) -> bool:
-        task = getattr(self._consumer._coordinator, "_coordination_task", None)
-        return task is not None and task.done()
 
     def _held(self, partitions: Partitions) -> list[KafkaPartition]:
         """Those that are still ours: whoever pauses or resumes may not know of a rebalance yet."""

@@ -79,7 +79,9 @@ class KafkaWriter:
     async def start(self) -> None:
         """Connect; with an id, fence its former holder and abort what that had open."""
         try:
-            async with asyncio.timeout(self._client.request_timeout_ms / 1000):
+            # Longer than a connection may take, which cut short would leak; then it asks for its
+            # producer id without end.
+            async with asyncio.timeout(2 * self._client.request_timeout_ms / 1000):
                 await self._producer.start()
         except RAISED as error:
             await self._stop(self._producer)
