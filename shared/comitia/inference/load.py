@@ -10,10 +10,11 @@ from typing import Any
 from comitia.errors import ConfigError
 from comitia.inference.cards import ModelCard
 from comitia.inference.decoder import OnnxDecoder
-from comitia.inference.decoder_core import DecoderCore, Limits
+from comitia.inference.decoder_core import DecoderCore, Limits, Runner
 from comitia.inference.encoder import OnnxEncoder, SessionStates
 from comitia.inference.encoder_core import EncoderCore, EncoderLimits
 from comitia.inference.engine import Engine
+from comitia.inference.growing import GrowingRunner
 from comitia.inference.session import Threads, check_packages, open_session, runtime_errors
 from comitia.inference.slots import SlotRunner
 from comitia.inference.store import Built, verify
@@ -45,7 +46,11 @@ def load_model(
     limits = limits or Limits()
     if built.manifest.contract == "tokens":
         return _encoder(card, built, text, session)
-    runner = SlotRunner(session, built.manifest.shape, limits.slots, text.context_tokens)
+    shape = built.manifest.shape
+    if built.manifest.contract == "slots":
+        runner: Runner = SlotRunner(session, shape, limits.slots, text.context_tokens)
+    else:
+        runner = GrowingRunner(session, shape)
     core = DecoderCore(text, runner, limits, runtime_errors())
     return OnnxDecoder(card.name, built.manifest.digest, text, Engine(core, card.name, limits.jobs))
 

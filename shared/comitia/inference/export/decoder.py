@@ -1,16 +1,16 @@
 """A Llama-family decoder as one fused graph, written straight from its weights.
 
-Contract "slots" (B rows, S new tokens a row, K positions whose logits are wanted, T tokens of cache
-a row):
+Contract "slots" (B rows, S new tokens each, K places whose logits are wanted, T tokens of cache):
     in   input_ids int64[B, S]; past_key_values.<i>.key|value float32[B, kv_heads, T, head_dim];
          seqlens_k int32[B] = tokens in the row after this step, less 1; total_len int32[1] = the
          longest row after this step; logit_idx int64[K] = flat positions b*S + s
-    out  logits float32[K, vocab]; next_ids int64[K], the most likely token; present.<i>.key|value,
-    to be bound to the
-         memory of past_key_values (GroupQueryAttention then writes new tokens in place)
+    out  logits float32[K, vocab]; next_ids int64[K], the most likely token;
+         present.<i>.key|value, to be bound to the memory of past_key_values, where
+         GroupQueryAttention then writes new tokens in place
 One layer: RMSNorm, q|k|v in one product (apart where q and k are normalised), GroupQueryAttention
 with the rotary positions inside, output product, SkipSimplifiedLayerNormalization with the
-residual, gate|up, SiLU(gate) * up, down. Only the wanted positions reach the head. Embedding and head have 8 bits in both packed forms.
+residual, gate|up, SiLU(gate) * up, down. Only the wanted positions reach the head. Embedding and
+head have 8 bits in both packed forms.
 """
 
 from collections.abc import Sequence

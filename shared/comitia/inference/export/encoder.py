@@ -1,8 +1,9 @@
 """A BERT encoder as one fused graph, written straight from its safetensors.
 
 Contract "tokens":
-    in   input_ids, attention_mask, token_type_ids int64[B, S] (mask: 1 for a token, 0 for padding
-    on the right) out  last_hidden_state float32[B, S, hidden]; pooling is the reader's
+    in   input_ids, attention_mask, token_type_ids int64[B, S]; the mask is 1 for a token and 0 for
+         padding, on the right
+    out  last_hidden_state float32[B, S, hidden]; pooling is the reader's
 One layer after BERT (https://doi.org/10.48550/arXiv.1810.04805): Attention (q, k, v and their
 biases in one product), output product, SkipLayerNormalization with residual and bias, product,
 BiasGelu (the exact, erf form), product, SkipLayerNormalization.

@@ -4,7 +4,7 @@
 builds and checks as far as that is still needed. Steps are reported through the card's `Progress`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,8 +12,10 @@ from comitia.errors import ConfigError
 from comitia.inference.cards import ModelCard, Progress, WheelSource, silent
 from comitia.inference.export.decoder import build_decoder
 from comitia.inference.export.encoder import build_encoder
+from comitia.inference.export.environment import Confirm
 from comitia.inference.export.folder import FolderWeights
 from comitia.inference.export.gguf_weights import GgufWeights
+from comitia.inference.export.optimum import build_with_optimum
 from comitia.inference.export.shape import Weights
 from comitia.inference.export.text_files import text_from_folder, text_from_gguf
 from comitia.inference.pull import pull
@@ -31,8 +33,6 @@ from comitia.inference.store import (
     write_manifest,
 )
 
-# Asked before a large download; the text says what and how much.
-Confirm = Callable[[str], bool]
 # Operators that hold a whole attention.
 _FUSED = ("Attention", "GroupQueryAttention", "MultiHeadAttention")
 
@@ -77,8 +77,6 @@ def export(
     with replacing(built_folder(card, cache_dir)) as draft:
         try:
             if card.recipe.builder == "optimum":
-                from comitia.inference.export.optimum import build_with_optimum
-
                 contract, shape, nodes = build_with_optimum(
                     card, source, draft, cache_dir, (progress, confirm)
                 )
