@@ -74,7 +74,9 @@ async def test_a_killed_service_comes_back_and_the_other_is_left_alone(tmp_path:
     await running
 
 
-async def test_a_dying_service_is_started_again_a_few_times_and_its_last_words_are_kept(tmp_path: Path) -> None:
+async def test_a_dying_service_is_started_again_a_few_times_and_its_last_words_are_kept(
+    tmp_path: Path,
+) -> None:
     code = "import sys; sys.exit('no luck')"
     supervisor = Supervisor([dummy("a", code)], tmp_path, QUICK)
     stop = asyncio.Event()

@@ -32,7 +32,6 @@ class Listed:
     card: AgentCard
     digest: str
     alive: bool = False
-    in_flight: int = 0
     refused: tuple[str, ...] = ()
 
 
@@ -53,8 +52,7 @@ async def listed(session: Session) -> list[Listed]:
         digest, card = standing[name, version]
         beat = beats.get(name)
         alive = card.no_heartbeat or (beat is not None and not beat.leaving)
-        busy = beat.in_flight + beat.waiting if beat is not None else 0
-        agents.append(Listed(card, digest, alive, busy, tuple(refused.get((name, version), ()))))
+        agents.append(Listed(card, digest, alive, tuple(refused.get((name, version), ()))))
     return agents
 
 

@@ -59,6 +59,7 @@ class Publication:
         self._caught_up = asyncio.Event()
         self._published = asyncio.Event()
         self._active_s = 0.0
+        self._named = False
 
     async def publish(
         self, lines: AsyncIterator[bytes], writer: Writer, topic: str, defaults: Defaults
@@ -90,12 +91,13 @@ class Publication:
 
     def _read(self, line: bytes, number: int, defaults: Defaults) -> Task | None:
         try:
-            task = task_of_line(line, number, self._journal.run, defaults)
+            task, is_named = task_of_line(line, number, self._journal.run, defaults)
         except Poison as error:
             self.tally.refused += 1
             self._observer.refused(number, str(error))
             return None
         self.tally.published += 1
+        self._named = self._named or is_named
         self.tally.timeout_ms_max = max(self.tally.timeout_ms_max, task.timeout_ms)
         self.tally.open.add(task.id)
         return task
@@ -120,18 +122,27 @@ class Publication:
         self._active_s = clock()
         while self.tally.open or not self._published.is_set():
             for record in await feed.next(FETCH_TIMEOUT_MS):
-                decision = decode(Decision, record)
-                if decision.task_id in self.tally.open:
-                    self._count(decision)
+                if self.note(decode(Decision, record)):
                     self._active_s = clock()
             patience_s = (self.tally.timeout_ms_max + SLACK_MS) / 1000
             if self._published.is_set() and clock() - self._active_s > patience_s:
                 return
 
-    def _count(self, decision: Decision) -> None:
+    @property
+    def may_be_decided_before(self) -> bool:
+        """Are there open tasks whose ids were given in the file? Somebody may have used an id
+        before; such a task is not decided again.
+        """
+        return self._named and bool(self.tally.open)
+
+    def note(self, decision: Decision) -> bool:
+        """Count a decision; False when it is not one that is waited for."""
+        if decision.task_id not in self.tally.open:
+            return False
         self.tally.open.discard(decision.task_id)
         if decision.status == DecisionStatus.DECISION_STATUS_DECIDED:
             self.tally.decided += 1
         else:
             self.tally.undecided += 1
         self._observer.decided(decision)
+        return True

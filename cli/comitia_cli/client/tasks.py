@@ -58,11 +58,11 @@ def task_of_text(task_id: str, text: str, options: Sequence[str], defaults: Defa
     return task
 
 
-def task_of_line(line: bytes, number: int, run: str, defaults: Defaults) -> Task:
+def task_of_line(line: bytes, number: int, run: str, defaults: Defaults) -> tuple[Task, bool]:
     """A task of proto3 JSON. Without an id it gets one of the run, the line's number and its
     content, so that publishing the line again in the same run is the same task.
 
-    Poison says what to change in the line.
+    The second value says whether the line gave an id. Poison says what to change in the line.
     """
     try:
         task = Parse(line.decode(), Task())
@@ -76,7 +76,8 @@ def task_of_line(line: bytes, number: int, run: str, defaults: Defaults) -> Task
             '{"choice": {"options": [{"id": "yes"}, {"id": "no"}]}}}',
             "UNREADABLE",
         ) from error
-    if not task.id:
+    named = bool(task.id)
+    if not named:
         digest = hashlib.sha256(f"{run}\n{number}\n".encode() + line)
         task.id = f"{run}-{number}-{digest.hexdigest()[:16]}"
     task.skill = task.skill or defaults.skill
@@ -84,7 +85,7 @@ def task_of_line(line: bytes, number: int, run: str, defaults: Defaults) -> Task
     if task.format.WhichOneof("kind") is None:
         task.format.text.SetInParent()
     check_size(task)
-    return task
+    return task, named
 
 
 def check_size(task: Task) -> None:

@@ -12,7 +12,7 @@ from comitia_cli import options
 from comitia_cli.client import agents as registry
 from comitia_cli.output import Printer, as_dict
 from comitia_cli.shell import Shell, run, shell_of
-from comitia_cli.show.decision import clip
+from comitia_cli.show.tables import clipped, plain_table
 
 app = typer.Typer(help="Who can sit on a panel.", invoke_without_command=True)
 
@@ -32,25 +32,17 @@ def agents(
 
 
 def _table(found: list[registry.Listed]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("agent", "alive", "version", "role", "skills", "model", "busy", "what it is"):
-        table.add_column(name, no_wrap=name == "agent")
+    table = plain_table("agent", "alive", ">version", "skills", "model", "what it is")
     for agent in found:
         card = agent.card
-        note = (
-            f" [red](another card of version {card.version} is refused)[/red]"
-            if agent.refused
-            else ""
-        )
+        note = f"(another card of version {card.version} is refused) " if agent.refused else ""
         table.add_row(
             escape(card.name),
             "[green]yes[/green]" if agent.alive else "[red]no[/red]",
             str(card.version),
-            escape(card.role or "solver"),
             escape(", ".join(card.skills)),
             escape(card.model.name),
-            str(agent.in_flight),
-            escape(clip(card.description)) + note,
+            clipped(note + card.description, "red" if note else ""),
         )
     return table
 

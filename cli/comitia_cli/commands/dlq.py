@@ -15,7 +15,7 @@ from comitia_cli import options
 from comitia_cli.client.letters import Letter, letter_at, letters, original
 from comitia_cli.output import Printer, as_dict
 from comitia_cli.shell import Shell, run, shell_of
-from comitia_cli.show.decision import clip
+from comitia_cli.show.tables import clipped, plain_table
 
 HEX_BYTES_MAX = 256
 
@@ -73,9 +73,7 @@ def _time(at_ms: int) -> str:
 
 
 def _table(found: list[Letter]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("offset", "when (UTC)", "by", "reason", "task", "what happened"):
-        table.add_column(name)
+    table = plain_table(">offset", "when (UTC)", "by", "reason", "task", "what happened")
     for letter in found:
         table.add_row(
             str(letter.offset),
@@ -83,7 +81,7 @@ def _table(found: list[Letter]) -> Table:
             escape(letter.letter.service),
             escape(letter.letter.reason),
             escape(letter.letter.task_id or "-"),
-            escape(clip(letter.letter.error, 80)),
+            clipped(letter.letter.error),
         )
     return table
 

@@ -15,6 +15,7 @@ from comitia_cli.client.tasks import input_text
 from comitia_cli.output import Printer
 from comitia_cli.shell import Shell, run, shell_of
 from comitia_cli.show.decision import clip, small_print, whole
+from comitia_cli.show.tables import plain_table
 
 TEXT_MAX = 300
 
@@ -94,9 +95,7 @@ def _story(found: list[decisions.Found], events: list[PanelEvent]) -> Renderable
 
 
 def _seats(panel: PanelOpened) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("seat", "agent", "role", "why it sat there"):
-        table.add_column(name)
+    table = plain_table(">seat", "agent", "role", "why it sat there")
     for seat in panel.seats:
         why = f"{seat.reason} (probability {seat.probability:.2f})"
         table.add_row(

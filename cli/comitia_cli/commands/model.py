@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
 
 from comitia.errors import ConfigError
 from comitia.inference import pull as pulling
@@ -17,6 +16,7 @@ from comitia.inference.store import verify as verify_build
 from comitia_cli import exits, options
 from comitia_cli.output import Printer
 from comitia_cli.places import folder_of, human_bytes, places
+from comitia_cli.show.tables import clipped, plain_table
 
 app = typer.Typer(help="Models: cards, weights, built graphs.", no_args_is_help=True)
 
@@ -28,9 +28,7 @@ Force = Annotated[bool, typer.Option("--force", help="Even where it is there alr
 def list_models(models: options.Models = None, json: options.AsJson = False) -> None:
     """List the model cards and whether each is built."""
     printer = Printer(json)
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("model", "kind", "form", "licence", "download", "built", "what it is"):
-        table.add_column(name, no_wrap=name != "what it is")
+    table = plain_table("model", "kind", "form", "licence", ">download", "built", "what it is")
     for card in list_cards(folder_of("models", models)):
         digest = _digest(card)
         size = card.source.size if isinstance(card.source, WheelSource) else 0
@@ -50,7 +48,7 @@ def list_models(models: options.Models = None, json: options.AsJson = False) -> 
             card.licence,
             human_bytes(size) if size else "-",
             digest[:19] if digest else "no",
-            escape(card.summary),
+            clipped(card.summary),
         )
     printer.show(table)
 

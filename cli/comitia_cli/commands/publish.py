@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,18 +11,21 @@ from typing import Annotated, BinaryIO
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from comitia.config import AggregatorSettings
 from comitia.errors import ConfigError, Retryable
 from comitia.v1.decision_pb2 import Decision
 from comitia_cli import exits, options
 from comitia_cli.client.decisions import open_feed
 from comitia_cli.client.journal import Journal, open_journal
 from comitia_cli.client.publishing import Publication, Tally
+from comitia_cli.client.records import decode, offsets_since, partitions_of, scan
 from comitia_cli.client.tasks import SKILL_DEFAULT, Defaults
 from comitia_cli.output import Printer
 from comitia_cli.places import places
 from comitia_cli.shell import Session, Shell, run, shell_of
 
 OPEN_SHOWN_MAX = 3
+REMEMBERED_MS = int(AggregatorSettings.model_fields["duplicate_window_ms"].default)
 
 
 def publish(
@@ -133,6 +137,8 @@ async def _transfer(session: Session, path: Path | None, journal: Journal, work:
         with sys.stdin.buffer if path is None else path.open("rb") as file:
             await publication.publish(_lines(file), writer, topic.name, work.defaults)
         if collecting is not None:
+            if publication.may_be_decided_before:
+                await _look_back(session, publication)
             await collecting
     except Retryable as error:
         raise Retryable(
@@ -146,6 +152,17 @@ async def _transfer(session: Session, path: Path | None, journal: Journal, work:
         await writer.close()
         await feed.close()
     return publication.tally
+
+
+async def _look_back(session: Session, publication: Publication) -> None:
+    """Find the decisions of tasks that were asked under the same ids within the hour that ids are
+    remembered.
+    """
+    partitions = partitions_of([await session.topic("decisions")])
+    since_ms = int(time.time() * 1000) - REMEMBERED_MS
+    start = await offsets_since(session.log, partitions, since_ms)
+    async for record in scan(session.log, partitions, start):
+        publication.note(decode(Decision, record))
 
 
 async def _lines(file: BinaryIO) -> AsyncIterator[bytes]:

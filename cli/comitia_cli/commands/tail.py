@@ -32,9 +32,12 @@ async def _tail(
     async with shell.session(bootstrap) as session:
         feed = await decisions.open_feed(session, from_beginning=from_beginning)
         seen = 0
-        async for found in decisions.follow(feed):
-            printer.emit(found.decision)
-            printer.show(one_line(found.decision))
-            seen += 1
-            if seen == count:
-                return
+        try:
+            async for found in decisions.follow(feed):
+                printer.emit(found.decision)
+                printer.show(one_line(found.decision))
+                seen += 1
+                if seen == count:
+                    return
+        finally:
+            await feed.close()

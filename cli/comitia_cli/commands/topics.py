@@ -9,6 +9,7 @@ from comitia_cli import exits, options
 from comitia_cli.client.catalogue import Comparison, comparisons
 from comitia_cli.output import Printer
 from comitia_cli.shell import Shell, run, shell_of
+from comitia_cli.show.tables import clipped, plain_table
 
 
 def topics(
@@ -61,23 +62,19 @@ async def _compare(shell: Shell, bootstrap: str | None, apply: bool) -> list[Com
 
 def table(found: list[Comparison]) -> Table:
     """One row a topic."""
-    rows = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("topic", "state", "partitions", "cleanup", "largest message"):
-        rows.add_column(name, no_wrap=name == "topic")
+    rows = plain_table("topic", ">partitions", "cleanup", ">largest message", "state")
     for one in found:
         if one.found is None:
-            state = "[red]missing[/red]"
+            state = clipped("missing", "red")
+        elif one.differs:
+            state = clipped(f"differs: {', '.join(one.differs)}", "yellow")
         else:
-            state = (
-                f"[yellow]differs: {', '.join(one.differs)}[/yellow]"
-                if one.differs
-                else "[green]as it should be[/green]"
-            )
+            state = clipped("ok", "green")
         rows.add_row(
             one.wanted.name,
-            state,
             str(one.wanted.partitions),
             one.wanted.config["cleanup.policy"],
             f"{int(one.wanted.config['max.message.bytes']) // 1024} KiB",
+            state,
         )
     return rows

@@ -13,6 +13,7 @@ from comitia.v1.answer_pb2 import Abstention, AbstentionReason
 from comitia.v1.decision_pb2 import Ballot, Decision, DecisionStatus
 from comitia.v1.policy_pb2 import Method
 from comitia.v1.value_pb2 import Value
+from comitia_cli.show.tables import clipped, plain_table
 
 _COLOUR = {
     DecisionStatus.DECISION_STATUS_DECIDED: "green",
@@ -80,7 +81,7 @@ def headline(decision: Decision) -> Text:
         if decision.HasField("calibrated_probability"):
             line.append(f", right with probability {decision.calibrated_probability:.2f}")
     if decision.tied:
-        line.append("  tied: " + ", ".join(value_text(value) for value in decision.tied))
+        line.append("  tied: " + ", ".join(clip(value_text(value), 20) for value in decision.tied))
     line.append(f"  {decision.cost.elapsed_ms} ms", style="dim")
     return line
 
@@ -114,9 +115,7 @@ def _probabilities(ballot: Ballot) -> str:
 
 def ballot_table(decision: Decision) -> Table:
     """Every counted answer, then the seats that were late or silent."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("seat", "agent", "vote", "probabilities", "weight", "tokens", "why"):
-        table.add_column(name, justify="right" if name in ("seat", "weight", "tokens") else "left")
+    table = plain_table(">seat", "agent", "vote", "probabilities", ">weight", ">tokens", "why")
     for ballot in decision.ballots:
         agrees = ballot.HasField("value") and ballot.value == decision.value
         table.add_row(
@@ -126,7 +125,7 @@ def ballot_table(decision: Decision) -> Table:
             _probabilities(ballot),
             f"{ballot.weight:.2f}" if ballot.weight else "",
             str(ballot.usage.prompt_tokens + ballot.usage.completion_tokens),
-            escape(clip(" ".join(ballot.rationale.split()))),
+            clipped(ballot.rationale),
             style="" if agrees or not decision.HasField("value") else "yellow",
         )
     for seats, words in ((decision.late, "too late"), (decision.missing, "no answer")):

@@ -1,12 +1,11 @@
 """The table of a running system: each process, its state, its memory."""
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from comitia_cli.places import human_bytes
-from comitia_cli.show.decision import clip
+from comitia_cli.show.tables import clipped, plain_table
 from comitia_cli.system.board import SystemState
 from comitia_cli.system.supervisor import ServiceState
 
@@ -28,9 +27,7 @@ def system_table(state: SystemState) -> RenderableType:
 
 
 def _table(rows: list[ServiceState]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("service", "pid", "state", "restarts", "memory", ""):
-        table.add_column(name, justify="right" if name in ("pid", "restarts", "memory") else "left")
+    table = plain_table("service", ">pid", "state", ">restarts", ">memory", "")
     for row in rows:
         colour = _COLOUR.get(row.phase, "cyan")
         table.add_row(
@@ -39,7 +36,7 @@ def _table(rows: list[ServiceState]) -> Table:
             f"[{colour}]{row.phase}[/{colour}]",
             str(row.restarts),
             human_bytes(row.rss_bytes) if row.rss_bytes else "-",
-            escape(clip(row.why, 100)),
+            clipped(row.why),
         )
     return table
 
