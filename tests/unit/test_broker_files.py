@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from comitia.broker import find_java, missing, resolve_jars
 from comitia.broker.explain import explain
 from comitia.broker.jars import locked

@@ -18,6 +18,7 @@ from threading import Thread
 
 import psutil
 import pytest
+
 from comitia.broker import running, stop_running
 from comitia.broker.identity import ProcessRecord, read_record, start_mark, write_record
 from comitia.broker.lock import OwnerLock, locked
@@ -28,31 +29,36 @@ from comitia.errors import ConfigError
 WAIT_S = 20
 
 
-def spawn_sleep() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(["sleep", "600"])
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    """Some process of ours that does nothing."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        yield process
+        process.kill()
 
 
-def test_a_reused_pid_is_not_taken_for_the_process_and_never_signalled(tmp_path: Path) -> None:
-    with spawn_sleep() as other:
-        stale = ProcessRecord(other.pid, "the mark of a process that had this pid before")
-        assert not stale.alive()
-        assert stale.signal(signal.SIGKILL) is False
-        assert other.poll() is None, "the stranger under the same pid lives on"
-        record = write_record(tmp_path / "p.json", other.pid, 19092)
-        assert read_record(tmp_path / "p.json") == record
-        assert record.signal(signal.SIGKILL) is True
+def test_a_reused_pid_is_not_taken_for_the_process_and_never_signalled(
+    tmp_path: Path, child: subprocess.Popen[bytes]
+) -> None:
+    stale = ProcessRecord(child.pid, "the mark of a process that had this pid before")
+    assert not stale.alive()
+    assert stale.signal(signal.SIGKILL) is False
+    assert child.poll() is None, "the stranger under the same pid lives on"
+    record = write_record(tmp_path / "p.json", child.pid, 19092)
+    assert read_record(tmp_path / "p.json") == record
+    assert record.signal(signal.SIGKILL) is True
+    child.wait(WAIT_S)
     assert not record.alive()
 
 
-def test_marks_differ_between_processes_and_end_with_them() -> None:
-    with spawn_sleep() as child:
-        mark = start_mark(child.pid)
-        assert mark is not None
-        assert mark != start_mark(os.getpid())
-        child.kill()
-        # A killed child that nobody has waited for is a zombie: gone, for our purposes.
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        assert start_mark(child.pid) is None
+def test_marks_differ_between_processes_and_end_with_them(child: subprocess.Popen[bytes]) -> None:
+    mark = start_mark(child.pid)
+    assert mark is not None
+    assert mark != start_mark(os.getpid())
+    child.kill()
+    # A killed child that nobody has waited for is a zombie: gone, for our purposes.
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert start_mark(child.pid) is None
 
 
 def test_left_over_records_are_no_running_broker(tmp_path: Path) -> None:
