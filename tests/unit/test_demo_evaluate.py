@@ -3,6 +3,8 @@ what the table says.
 """
 
 import io
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -134,7 +136,9 @@ def test_the_table_closes_with_seed_votes_models_and_a_comparison() -> None:
     evaluation = Evaluation(DATASET, ITEMS, TASKS)
     evaluation.add(decision(0, "positive", ballot("a", 0.9), ballot("b", 0.1)))
     facts = ModelFacts("tiny", "sha256:abc", "int8", 30)
-    text = shown(report_view(evaluation.report(seconds=1.0, seed=77, models=[facts])))
+    report = evaluation.report(seconds=1.0, seed=77, models=[facts])
+    assert json.loads(json.dumps(asdict(report)))["plurality"]["accuracy"] == 1.0
+    text = shown(report_view(report))
     for expected in ("seed 77", "plurality", "weighted vote", "95 %", "30 fused attention nodes"):
         assert expected in text
     assert "sha256:abc" in text

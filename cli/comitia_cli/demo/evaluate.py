@@ -40,20 +40,18 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """`right` of `asked`; what was not answered counts as wrong. `answered` says how many were."""
+    """`right` of `asked`; what was not answered counts as wrong. `answered` says how many were.
+
+    `accuracy` in [0, 1], with its 95 % interval from `low` to `high`.
+    """
 
     name: str
     right: int
     answered: int
     asked: int
-
-    @property
-    def accuracy(self) -> float:
-        return self.right / self.asked if self.asked else 0.0
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        return wilson(self.right, self.asked)
+    accuracy: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +131,7 @@ class Evaluation:
             agents=agents,
             plurality=score("plurality", votes["plurality"]),
             weighted=score("weighted vote", votes["weighted vote"]),
-            statuses=Counter(_status(case.decision.status) for case in cases),
+            statuses=dict(Counter(_status(case.decision.status) for case in cases)),
             gained={name: _changes(alone, votes[name]) for name in votes} if best else {},
             decisions_per_s=len(cases) / seconds if seconds > 0 else 0.0,
             tokens_per_s=fresh / seconds if seconds > 0 else 0.0,
@@ -164,7 +162,8 @@ def score(name: str, answers: Sequence[tuple[Item, str | None]]) -> Score:
     """Count what was right."""
     right = sum(answer == item.label for item, answer in answers)
     answered = sum(answer is not None for _, answer in answers)
-    return Score(name, right, answered, len(answers))
+    asked = len(answers)
+    return Score(name, right, answered, asked, right / max(asked, 1), *wilson(right, asked))
 
 
 def wilson(right: int, asked: int) -> tuple[float, float]:

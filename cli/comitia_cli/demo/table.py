@@ -53,13 +53,12 @@ def report_view(report: Report) -> RenderableType:
 
 
 def _row(score: Score) -> tuple[str, ...]:
-    low, high = score.interval
     missing = score.asked - score.answered
     return (
         score.name,
         str(score.right),
         f"{score.accuracy:.3f}",
-        f"{low:.3f} to {high:.3f}",
+        f"{score.low:.3f} to {score.high:.3f}",
         str(missing) if missing else "",
     )
 
