@@ -3,6 +3,7 @@
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ import pytest
 
 from comitia.broker import running, stop_running
 from comitia.broker.identity import ProcessRecord, read_record, start_mark, write_record
-from comitia.broker.lock import OwnerLock, locked
+from comitia.broker.lock import OwnerLock
 from comitia.broker.node import ensure_free
 from comitia.broker.probe import broker_ids
 from comitia.errors import ConfigError
@@ -115,6 +116,16 @@ def test_another_server_is_not_taken_for_a_broker(reply: bytes) -> None:
         thread.start()
         assert broker_ids(*server.getsockname()) is None
         thread.join()
+
+
+def locked(home: Path) -> bool:
+    """Does somebody hold the lock? Tried with flock(2) itself, as any other program would."""
+    with (home / "lock").open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
 
 
 # An owner as cluster.py is one: holds the lock, starts a keeper with a pipe, and waits to be

@@ -6,7 +6,6 @@ owner's pid and mark are kept beside it for messages and for `comitia down`. flo
 system may not exclude other machines: keep the state directory local.
 """
 
-import contextlib
 import fcntl
 import os
 import time
@@ -80,17 +79,6 @@ def read_owner(home: Path) -> ProcessRecord | None:
     """The process that owns the folder, if it is alive."""
     record = read_record(home / "owner.json")
     return record if record is not None and record.alive() else None
-
-
-def locked(home: Path) -> bool:
-    """Does somebody hold the lock now? Asking takes it for a moment, which `acquire` waits out."""
-    with contextlib.suppress(FileNotFoundError):
-        fd = os.open(home / "lock", os.O_RDWR | os.O_CLOEXEC)
-        try:
-            return not _try(fd)
-        finally:
-            os.close(fd)
-    return False
 
 
 def _wait_for(fd: int) -> bool:
