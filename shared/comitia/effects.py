@@ -11,10 +11,12 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from comitia.values import value
+
 M = TypeVar("M", bound=Message)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Recorded(Generic[M]):
     """A decoded message and where it stands.
 
@@ -30,7 +32,7 @@ class Recorded(Generic[M]):
     traceparent: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Publish:
     """Append `message` to `topic` (its full name) under `key`.
 
@@ -47,7 +49,7 @@ class Publish:
     traceparent: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StopWork:
     """Tell agents that the outcome of a task can no longer change. `deadline_ms`: broker's clock,
     epoch milliseconds.
@@ -59,7 +61,7 @@ class StopWork:
     deadline_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DeadLetter:
     """Keep the original of the message being handled. `reason` is short, stable and in capitals;
     `error` is for a person.
@@ -73,7 +75,7 @@ class DeadLetter:
 Effect = Publish | StopWork | DeadLetter
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Timer:
     """An event for a task's step: the timer that its state asked for is due, and the log was read
     past that time.

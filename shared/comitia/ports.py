@@ -11,6 +11,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from comitia.values import value
+
 
 class Clock(Protocol):
     """Time as an argument. Both are milliseconds; only differences of `monotonic_ms` mean anything."""
@@ -30,7 +32,7 @@ class TopicPartition:
     partition: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Record:
     """A record as read. `timestamp_ms`: append time where the topic keeps append time, else the producer's time."""
 
@@ -43,7 +45,7 @@ class Record:
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outgoing:
     """A record to append. `partition` None: murmur2(key) modulo the partition count."""
 
@@ -54,7 +56,7 @@ class Outgoing:
     partition: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ack:
     """Where an appended record stands. `timestamp_ms` is the append time, or -1 where the topic keeps the producer's."""
 
@@ -64,7 +66,7 @@ class Ack:
     timestamp_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Committed:
     """A group's committed position: the next offset to read, and the committer's own metadata (up to 4 KiB)."""
 

@@ -62,15 +62,24 @@ class Codec:
             trace_context(record.headers)[0] if traceparent is None else traceparent,
         )
 
-    def encode(self, publish: Publish, traceparent: str = "", tracestate: str = "") -> Outgoing:
-        """The record to append, under the given trace context."""
+    def encode(
+        self,
+        publish: Publish,
+        traceparent: str = "",
+        tracestate: str = "",
+        partition: int | None = None,
+    ) -> Outgoing:
+        """The record to append, under the given trace context.
+
+        `partition` is taken where the effect names none.
+        """
         message = publish.message
         return Outgoing(
             publish.topic,
             message.SerializeToString(),
             publish.key.encode(),
             self.headers(type(message), traceparent, tracestate),
-            publish.partition,
+            partition if publish.partition is None else publish.partition,
         )
 
     def headers(self, message: type[Message], traceparent: str, tracestate: str) -> Headers:

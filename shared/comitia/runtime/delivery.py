@@ -92,16 +92,7 @@ class Delivery:
 
     def encode(self, publish: Publish, trace: tuple[str, str]) -> Outgoing:
         """The record of `publish` as it is sent."""
-        outgoing = self._runtime.codec.encode(publish, *trace)
-        if outgoing.partition is None and outgoing.topic in self._own:
-            return Outgoing(
-                outgoing.topic,
-                outgoing.value,
-                outgoing.key,
-                outgoing.headers,
-                self._own[outgoing.topic],
-            )
-        return outgoing
+        return self._runtime.codec.encode(publish, *trace, self._own.get(publish.topic))
 
     def _item(self, job: Job, effect: Effect) -> _Item:
         runtime = self._runtime
@@ -180,20 +171,27 @@ class Delivery:
         return [item for item in items if item in again], error
 
     def _count(self, acked: list[tuple[_Item, Ack]]) -> None:
-        add = self._runtime.telemetry.add
+        """Count a batch: one call per topic, status and reason, not per record."""
         topics: Counter[str] = Counter()
+        reasons: Counter[str] = Counter()
+        statuses: Counter[DecisionStatus] = Counter()
         for item, ack in acked:
             topics[ack.topic] += 1
             effect = item.effect
             if item.span is not None:
                 spans.end_send(item.span, item.outgoing, ack)
             if type(effect) is DeadLetter:
-                add(DEAD_LETTERS, 1, {Attribute.COMITIA_REASON: effect.reason})
+                reasons[effect.reason] += 1
             elif type(effect) is Publish and type(effect.message) is Decision:
-                status = DecisionStatus.Name(effect.message.status)
-                add(DECISIONS, 1, {Attribute.COMITIA_STATUS: status[len("DECISION_STATUS_") :]})
+                statuses[effect.message.status] += 1
+        add = self._runtime.telemetry.add
         for topic, count in topics.items():
             add(SENT, count, messaging(topic, Operation.SEND))
+        for reason, count in reasons.items():
+            add(DEAD_LETTERS, count, {Attribute.COMITIA_REASON: reason})
+        for status, count in statuses.items():
+            name = DecisionStatus.Name(status)[len("DECISION_STATUS_") :]
+            add(DECISIONS, count, {Attribute.COMITIA_STATUS: name})
 
 
 def trace_of(record: Record) -> tuple[str, str]:

@@ -7,7 +7,6 @@ is one, goes around a flush.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 
 from google.protobuf.message import DecodeError
 
@@ -60,7 +59,7 @@ async def _give_up(runtime: Runtime, delivery: Delivery, job: Job, original: Rec
     effects: Sequence[Effect] = ()
     if decision is not None and isinstance(decision.message, Decision):
         failed = dead_letters.failed_decision(decision.message, why, kept)
-        effects = (replace(decision, message=failed),)
+        effects = (Publish(decision.topic, decision.key, failed, decision.partition),)
     elif task_id and not _is_failure(original):
         effects = dead_letters.task_failed(runtime.names, number)(task_id, why, kept)
     follow = Job(effects, trace=job.trace)

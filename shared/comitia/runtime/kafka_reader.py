@@ -39,7 +39,10 @@ def _theirs(partition: TopicPartition) -> KafkaPartition:
 
 
 def _record(found: ConsumerRecord) -> Record:
-    headers = tuple((key, value or b"") for key, value in found.headers)
+    headers = found.headers
+    # A header may be null in Kafka; almost none is, and this is the hot path.
+    if None in [value for _, value in headers]:
+        headers = tuple((key, value or b"") for key, value in headers)
     return Record(
         found.topic,
         found.partition,
@@ -87,6 +90,8 @@ class KafkaReader:
         self._consumer = self._make()
         self._dead = False
         self._stood_at: dict[KafkaPartition, int] = {}
+        self._answered: tuple[int | None, ...] = ()
+        self._answered_at = 0.0
         what = ", ".join(spec.topics or sorted({tp.topic for tp in spec.partitions}))
         self._doing = f"reading {what} from {client.bootstrap}"
 
@@ -152,10 +157,23 @@ class KafkaReader:
             # coordination ended for good.
             self._dead = type(error) is KafkaError
             raise translate(error, self._doing) from error
-        if not found and self._consumer._fetcher.error_future.done():
+        if not found:
+            self._check_alive()
+        return [_record(record) for records in found.values() for record in records]
+
+    def _check_alive(self) -> None:
+        """aiokafka only logs that no broker answers, or that its fetching ended: say so here."""
+        if self._consumer._fetcher.error_future.done():
             self._dead = True
             raise Retryable(f"{self._doing}: the consumer's fetching ended; it is replaced")
-        return [_record(record) for records in found.values() for record in records]
+        now = asyncio.get_running_loop().time()
+        asked = self._consumer.assignment() - self._consumer.paused()
+        answered = tuple(self._consumer.last_poll_timestamp(tp) for tp in asked)
+        if not asked or answered != self._answered:
+            self._answered, self._answered_at = answered, now
+        silence_ms = round((now - self._answered_at) * 1000)
+        if silence_ms > self._client.request_timeout_ms:
+            raise Retryable(f"{self._doing}: no answer for {silence_ms} ms; is the broker running?")
 
     def assignment(self) -> Partitions:
         return _ours(self._consumer.assignment())

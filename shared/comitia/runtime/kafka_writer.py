@@ -28,6 +28,7 @@ from comitia.errors import ComitiaError, ConfigError, Fenced, Poison, Retryable
 from comitia.ports import Ack, Outgoing, TopicSpec
 from comitia.runtime.kafka_client import KafkaClient
 from comitia.runtime.kafka_errors import RAISED, translate
+from comitia.runtime.partitioner import partition_of
 
 _log = logging.getLogger(__name__)
 
@@ -96,12 +97,12 @@ class KafkaWriter:
             raise ValueError("a record needs a key or a value")
         headers = list(record.headers)
         size = DefaultRecordBatchBuilder.estimate_size_in_bytes(record.key, record.value, headers)
-        await self._check(record, size)
+        partition = await self._check(record, size)
         if self._broken:
             await self._replace()
         try:
             future = await self._producer.send(
-                record.topic, record.value, record.key, record.partition, headers=headers
+                record.topic, record.value, record.key, partition, headers=headers
             )
         except KafkaTimeoutError as error:
             # No room in the queue; the producer is as it was.
@@ -158,8 +159,8 @@ class KafkaWriter:
                 ack.set_exception(Retryable("the writer was closed before the acknowledgement"))
         self._pending.clear()
 
-    async def _check(self, record: Outgoing, size: int) -> None:
-        """Refuse here what the broker would refuse."""
+    async def _check(self, record: Outgoing, size: int) -> int | None:
+        """Refuse here what the broker would refuse; the record's partition, None without a key."""
         known = self._topics.get(record.topic)
         if known is None:
             spec = await self._find_topic(record.topic)
@@ -182,6 +183,10 @@ class KafkaWriter:
                 " (max.message.bytes)",
                 "TOO_LARGE",
             )
+        if record.partition is not None or record.key is None:
+            return record.partition
+        # As aiokafka would choose, which does it anew, and slower, for every record of a key.
+        return partition_of(record.key, count)
 
     def _settle(
         self, topic: str, ack: asyncio.Future[Ack], future: asyncio.Future[RecordMetadata]

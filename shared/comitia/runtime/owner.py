@@ -91,6 +91,7 @@ class _Owner:
         self._owning: dict[int, asyncio.Task[None]] = {}
         self._closing = False
         self._writer: Writer | None = None
+        self._opening = asyncio.Lock()
         self._reader: Reader
         self._commits: Commits
         self._connected = asyncio.Event()
@@ -268,9 +269,10 @@ class _Owner:
     async def _writer_of(self, partition: int) -> Writer:
         """The writer for one partition's effects: at least once, one serves all."""
         del partition
-        if self._writer is None:
-            self._writer = await self._runtime.log.writer()
-        return self._writer
+        async with self._opening:
+            if self._writer is None:
+                self._writer = await self._runtime.log.writer()
+            return self._writer
 
     async def _emit(self, held: _Held) -> None:
         """One flush in flight; what gets ready meanwhile goes into the next one."""

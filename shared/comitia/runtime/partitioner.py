@@ -7,6 +7,8 @@ org.apache.kafka.clients.producer.internals.BuiltInPartitioner (MurmurHash2 by A
 public domain, seed 0x9747b28c).
 """
 
+from functools import lru_cache
+
 _SEED = 0x9747B28C
 _MULTIPLIER = 0x5BD1E995
 _ROTATION = 24
@@ -28,6 +30,8 @@ def murmur2(data: bytes) -> int:
     return digest ^ digest >> 15
 
 
+# A task's records follow one another: its key is hashed once for all of them.
+@lru_cache(maxsize=4096)
 def partition_of(key: bytes | str, count: int) -> int:
     """Partition of `key` (text is taken as UTF-8) among `count` >= 1 partitions: 0 to count - 1."""
     data = key.encode() if isinstance(key, str) else key

@@ -117,15 +117,20 @@ class _Stream:
         now_ms = self._runtime.clock.now_ms()
         jobs = []
         topics: Counter[str] = Counter()
+        offsets: Offsets | None = None
+        topic, partition = "", -1
         for record in records:
-            offsets = self._offsets.get(TopicPartition(record.topic, record.partition))
+            # Records come in runs of one partition.
+            if record.partition != partition or record.topic != topic:
+                topic, partition = record.topic, record.partition
+                offsets = self._offsets.get(TopicPartition(topic, partition))
             if offsets is None:
                 continue
             offsets.begin(record.offset)
             topics[record.topic] += 1
             jobs.append((record, self._job(record, now_ms), offsets))
-        for topic, count in topics.items():
-            self._runtime.telemetry.add(CONSUMED, count, messaging(topic, Operation.POLL))
+        for name, count in topics.items():
+            self._runtime.telemetry.add(CONSUMED, count, messaging(name, Operation.POLL))
         return jobs
 
     def _job(self, record: Record, now_ms: int) -> Job:

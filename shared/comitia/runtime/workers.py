@@ -91,12 +91,14 @@ class Workers:
         self._spec = spec
         self._condition = f"inbox {spec.agent}"
         self._group = runtime.names.group(f"agent.{spec.agent}")
-        self._inboxes: dict[TopicPartition, _Inbox] = {}
+        self._topic = runtime.names.inbox(spec.agent)
+        self._inboxes: dict[int, _Inbox] = {}
         # Held until lately: their work goes on, and is not begun again if the partition comes back.
-        self._lost: dict[TopicPartition, _Inbox] = {}
+        self._lost: dict[int, _Inbox] = {}
         self._waiting: deque[_Work] = deque()
         self._done: deque[_Work] = deque()
         self._wake = asyncio.Event()
+        self._room = asyncio.Event()
         self._paused = False
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -122,7 +124,7 @@ class Workers:
         """Work until `runtime.stop`; then finish what has begun."""
         runtime = self._runtime
         spec = ReaderSpec(
-            topics=(runtime.names.inbox(self._spec.agent),),
+            topics=(self._topic,),
             group=self._group,
             instance_id=runtime.member_id,
             # Work is safe to begin early: only answers to assignments that the log lists count.
@@ -160,15 +162,15 @@ class Workers:
         backoff = Backoff(self._runtime.instance)
         bound = 2 * self._spec.in_flight_max
         while not self._runtime.stop.is_set():
-            busy = self.in_flight + self.waiting + len(self._done)
-            if self._paused and busy <= self._spec.in_flight_max:
-                self._paused = False
-                reader.resume(reader.assignment())
-            elif not self._paused and busy >= bound:
+            busy = self._busy
+            if busy >= bound and not await self._room_within(self._runtime.fetch_wait_ms):
+                # Paused or not, fetching goes on: a member that does not poll is thrown out.
                 self._paused = True
                 reader.pause(reader.assignment())
-            # Paused or not, fetching goes on: a member that does not poll is thrown out.
-            records = await fetch(self._runtime, reader, max(bound - busy, 1), backoff)
+            elif self._paused:
+                self._paused = False
+                reader.resume(reader.assignment())
+            records = await fetch(self._runtime, reader, max(bound - self._busy, 1), backoff)
             for record in records:
                 self._take(record)
             if records:
@@ -176,8 +178,22 @@ class Workers:
                 self._runtime.telemetry.add(CONSUMED, len(records), topic)
             self._begin_some()
 
+    @property
+    def _busy(self) -> int:
+        return self.in_flight + self.waiting + len(self._done)
+
+    async def _room_within(self, duration_ms: int) -> bool:
+        """Wait until half of what may wait has gone; whether it did in time."""
+        self._room.clear()
+        try:
+            async with asyncio.timeout(duration_ms / 1000):
+                await self._room.wait()
+        except TimeoutError:
+            return False
+        return True
+
     def _take(self, record: Record) -> None:
-        inbox = self._inboxes.get(TopicPartition(record.topic, record.partition))
+        inbox = self._inboxes.get(record.partition)
         if inbox is None:
             return
         inbox.offsets.begin(record.offset)
@@ -226,11 +242,12 @@ class Workers:
         self._begin_some()
 
     async def _answer(self, work: _Work, recorded: Recorded[Assignment]) -> None:
-        backoff = Backoff(recorded.message.id)
+        backoff: Backoff | None = None
         while True:
             try:
                 work.job.effects = await self._spec.answer(recorded)
             except (Retryable, Overloaded) as error:
+                backoff = backoff or Backoff(recorded.message.id)
                 pause_ms = backoff.next_ms()
                 if self._runtime.clock.now_ms() + pause_ms >= recorded.message.deadline_ms:
                     kind = "OVERLOADED" if isinstance(error, Overloaded) else "RETRIES_EXHAUSTED"
@@ -273,6 +290,8 @@ class Workers:
             work.job.span.end()
         work.inbox.running.pop(work.record.offset, None)
         work.inbox.offsets.finish(work.record.offset)
+        if self._busy <= self._spec.in_flight_max:
+            self._room.set()
 
     async def _give_up(self, work: _Work, why: Poison) -> None:
         record, job = work.record, work.job
@@ -290,14 +309,17 @@ class Workers:
 
     async def _commit(self) -> None:
         if self._commits is not None:
-            held = {tp: inbox.offsets for tp, inbox in self._inboxes.items()}
+            held = {
+                TopicPartition(self._topic, number): inbox.offsets
+                for number, inbox in self._inboxes.items()
+            }
             await self._commits.commit(low_waters(held))
 
     def _assigned(self, partitions: Partitions) -> None:
         self._inboxes = {}
         for tp in partitions:
-            inbox = self._inboxes[tp] = _Inbox()
-            former = self._lost.pop(tp, None)
+            inbox = self._inboxes[tp.partition] = _Inbox()
+            former = self._lost.pop(tp.partition, None)
             for offset, work in former.running.items() if former is not None else ():
                 inbox.running[offset] = work
                 work.inbox = inbox
@@ -310,7 +332,7 @@ class Workers:
 
     def _revoked(self, partitions: Partitions) -> None:
         for tp in partitions:
-            inbox = self._inboxes.pop(tp, None)
+            inbox = self._inboxes.pop(tp.partition, None)
             if inbox is not None:
                 inbox.held = False
-                self._lost[tp] = inbox
+                self._lost[tp.partition] = inbox
