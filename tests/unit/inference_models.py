@@ -75,7 +75,7 @@ def write_decoder(folder: Path, config: dict[str, Any], seed: int = 0) -> Tensor
     add("model.norm.weight", hidden)
     if not config["tie_word_embeddings"]:
         add("lm_head.weight", config["vocab_size"], hidden)
-    _write(folder, config, tensors)
+    write_safetensors(folder, config, tensors)
     byte_tokenizer().save(str(folder / "tokenizer.json"))
     settings = {"eos_token": END, "chat_template": TEMPLATE}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
@@ -131,7 +131,7 @@ def write_encoder(folder: Path, config: dict[str, Any], seed: int = 0) -> Tensor
     for stem in norms:
         add(f"{stem}.LayerNorm.weight", hidden)
         add(f"{stem}.LayerNorm.bias", hidden)
-    _write(folder, config, tensors)
+    write_safetensors(folder, config, tensors)
     byte_tokenizer().save(str(folder / "tokenizer.json"))
     return tensors
 
@@ -167,7 +167,8 @@ def _alphabet() -> list[str]:
     return [END, *sorted(pre_tokenizers.ByteLevel.alphabet()), "Ġy", "Ġye", "ab"]
 
 
-def _write(folder: Path, config: dict[str, Any], tensors: Tensors) -> None:
+def write_safetensors(folder: Path, config: dict[str, Any], tensors: Tensors) -> None:
+    """config.json and model.safetensors of a model."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config))
     header, start = {}, 0

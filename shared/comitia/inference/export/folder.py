@@ -43,18 +43,19 @@ class FolderWeights:
 
     def has(self, name: str) -> bool:
         """Whether the model has this tensor; a head tied to the embedding does not count."""
-        return _long(name) in self._tensors and not (self._tied and name == "output.weight")
+        return long_name(name) in self._tensors and not (self._tied and name == "output.weight")
 
     def tensor(self, name: str) -> Floats:
         """float32 values."""
-        return self._tensors.tensor(_long(name))
+        return self._tensors.tensor(long_name(name))
 
     def blocks(self, name: str) -> None:
         """Safetensors hold no blocks."""
         return
 
 
-def _long(name: str) -> str:
+def long_name(name: str) -> str:
+    """GGUF's name of a tensor as Hugging Face has it."""
     stem, kind = name.rsplit(".", 1)
     if not stem.startswith("blk."):
         return f"{_TOP[stem]}.{kind}"

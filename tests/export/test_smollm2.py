@@ -1,0 +1,115 @@
+"""SmolLM2 built from its GGUF file against the same weights in PyTorch: logits and greedy texts.
+
+Runs under `make test-export`. The weights are written out as a Hugging Face folder, which
+transformers loads; it reads the tokens that our tokenizer made. Tolerance 1e-3 on logits of the
+order of 20: float32 sums in another order.
+"""
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from comitia.config import DirectorySettings
+from comitia.inference.cards import find_card
+from comitia.inference.export.folder import long_name
+from comitia.inference.export.gguf_weights import GgufWeights
+from comitia.inference.export.make import export
+from comitia.inference.pull import pull
+from comitia.inference.session import Threads, open_session
+from comitia.inference.slots import SlotRunner
+from comitia.inference.store import source_folder
+from comitia.inference.text import Text
+from tests.unit.inference_models import write_safetensors
+
+MODELS = Path(__file__).parents[2] / "models"
+NEW_TOKENS = 16
+PROMPTS = [
+    "The capital of France is",
+    "Review: A waste of money and time.\nSentiment:",
+    "def fibonacci(n):\n    ",
+    "<|im_start|>user\nName three colours.<|im_end|>\n<|im_start|>assistant\n",
+]
+PARTS = (
+    *("attn_norm", "attn_q", "attn_k", "attn_v", "attn_output"),
+    *("ffn_norm", "ffn_gate", "ffn_up", "ffn_down"),
+)
+TORCH = """
+import json, sys, torch
+from transformers import AutoModelForCausalLM
+torch.set_num_threads(2)
+model = AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32).eval()
+with torch.no_grad():
+    texts = [model(torch.tensor([tokens])).logits[0] for tokens in json.loads(sys.argv[2])]
+print(json.dumps([[x[-1].tolist(), x.argmax(-1).tolist()] for x in texts]))
+"""
+
+pytestmark = pytest.mark.skipif(
+    "COMITIA_EXPORT_PYTHON" not in os.environ,
+    reason="needs the export environment: make test-export",
+)
+
+
+def write_folder(weights: GgufWeights, folder: Path) -> None:
+    """The same model as transformers knows it."""
+    shape = weights.shape
+    names = ["token_embd.weight", "output_norm.weight"]
+    for layer in range(shape.layers):
+        names += [f"blk.{layer}.{part}.weight" for part in PARTS]
+    tensors = {long_name(name): np.ascontiguousarray(weights.tensor(name)) for name in names}
+    config = {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_size": shape.hidden,
+        "intermediate_size": len(tensors["model.layers.0.mlp.up_proj.weight"]),
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.kv_heads,
+        "max_position_embeddings": shape.positions,
+        "rms_norm_eps": shape.epsilon,
+        "rope_theta": 100_000.0,
+        "vocab_size": shape.vocab,
+        "tie_word_embeddings": True,
+    }
+    write_safetensors(folder, config, tensors)
+
+
+def test_smollm2_equals_torch(tmp_path: Path) -> None:
+    card = find_card(MODELS, "smollm2-135m-instruct")
+    card = replace(card, built=(), recipe=replace(card.recipe, form="fp32"))
+    gguf = pull(card, DirectorySettings().cache_dir) / "model.gguf"
+    place = source_folder(card, tmp_path)
+    place.mkdir(parents=True)
+    (place / gguf.name).symlink_to(gguf)
+    built = export(card, tmp_path)
+    text = Text(built.folder, card.name)
+    session = open_session(built.folder / "model.onnx", Threads(2), "cpu")
+    runner = SlotRunner(session, built.manifest.shape, 1, 256)
+    prompts = [text.encode(prompt) for prompt in PROMPTS]
+    ours = [greedy(runner, prompt) for prompt in prompts]
+    write_folder(GgufWeights(gguf), tmp_path / "folder")
+    command = [os.environ["COMITIA_EXPORT_PYTHON"], "-c", TORCH, str(tmp_path / "folder")]
+    command.append(json.dumps([tokens[:-1] for tokens, _ in ours]))
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    for prompt, (tokens, logits), (exact, likely) in zip(
+        prompts, ours, json.loads(done.stdout), strict=True
+    ):
+        np.testing.assert_allclose(logits, exact, atol=1e-3)
+        assert likely[len(prompt) - 1 :] == tokens[len(prompt) :], (
+            "each token is torch's choice too"
+        )
+
+
+def greedy(runner: SlotRunner, prompt: list[int]) -> tuple[list[int], NDArray[np.float32]]:
+    """Prompt and text, and the logits that gave the last token."""
+    logits = runner.extend(0, 0, prompt, [len(prompt) - 1])[0]
+    tokens = [*prompt, int(logits.argmax())]
+    for _ in range(NEW_TOKENS - 1):
+        logits = runner.decode([len(tokens) - 1], tokens[-1:])[0]
+        tokens.append(int(logits.argmax()))
+    return tokens, logits
