@@ -12,7 +12,8 @@ import time
 import uuid
 
 from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from google.protobuf.json_format import MessageToJson
 
 from comitia.v1 import agent_card_pb2, assignment_pb2, decision_pb2, panel_event_pb2, task_pb2
