@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from google.protobuf.json_format import MessageToDict, MessageToJson
 from google.protobuf.message import Message
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 Json = Mapping[str, object]
 
@@ -37,7 +38,12 @@ class Printer:
 
     def show(self, thing: RenderableType) -> None:
         """On a terminal only."""
-        if not self.plain:
+        if self.plain:
+            return
+        if isinstance(thing, Text):
+            # Printing makes a new text of it, which would wrap what is to be cut off.
+            self.console.print(thing, no_wrap=thing.no_wrap, overflow=thing.overflow)
+        else:
             self.console.print(thing)
 
     def emit(self, thing: Message | Json) -> None:

@@ -92,8 +92,7 @@ class Screen:
             return
         # Progress in bytes is for terminals: a log gets each step once.
         steps = [part.split(":")[0] for part in state.doing.split("; ") if part]
-        rows = [*([state.broker] if state.broker else []), *state.services]
-        for line in steps + [_in_words(row) for row in rows]:
+        for line in steps + [_in_words(row) for row in state.rows]:
             name = line.split(":")[0]
             if self._last.get(name) != line:
                 self._last[name] = line

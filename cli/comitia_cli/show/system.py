@@ -18,9 +18,8 @@ def system_table(state: SystemState) -> RenderableType:
     if state.bootstrap:
         head.append(f" on Apache Kafka at {state.bootstrap}", style="")
     parts: list[RenderableType] = [head]
-    rows = [*([state.broker] if state.broker else []), *state.services]
-    if rows:
-        parts.append(_table(rows))
+    if state.rows:
+        parts.append(_table(state.rows))
     if state.doing:
         parts.append(Text(state.doing, style="dim"))
     return Group(*parts)
@@ -43,5 +42,4 @@ def _table(rows: list[ServiceState]) -> Table:
 
 def memory_bytes(state: SystemState) -> int:
     """Resident memory of all processes but the supervisor."""
-    rows = [*([state.broker] if state.broker else []), *state.services]
-    return sum(row.rss_bytes for row in rows)
+    return sum(row.rss_bytes for row in state.rows)

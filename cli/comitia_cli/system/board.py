@@ -16,13 +16,15 @@ from typing import Literal
 from comitia.errors import ConfigError
 from comitia_cli.system.supervisor import ServiceState
 
-SystemPhase = Literal["starting", "ready", "stopping", "failed"]
+SystemPhase = Literal["starting", "ready", "impaired", "stopping"]
 
 
 @dataclass
 class SystemState:
-    """A system as its supervisor sees it. `doing`: what the start is busy with. `ready_s`: seconds
-    that the start took.
+    """A system as its supervisor sees it.
+
+    `phase` "impaired": it was ready, and something is down. `doing`: what the start is busy with.
+    `ready_s`: seconds that the start took.
     """
 
     pid: int
@@ -34,6 +36,11 @@ class SystemState:
     ready_s: float = 0.0
     broker: ServiceState | None = None
     services: list[ServiceState] = field(default_factory=list)
+
+    @property
+    def rows(self) -> list[ServiceState]:
+        """The broker, where it is ours, and every service."""
+        return [*([self.broker] if self.broker else []), *self.services]
 
 
 class Board:

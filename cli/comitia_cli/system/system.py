@@ -172,8 +172,13 @@ class System:
         self._doing.pop(part, None)
         self.state.doing = "; ".join(self._doing.values())
 
+    def _all_ready(self) -> bool:
+        return all(row.phase == "ready" for row in self.state.rows)
+
     async def _tell(self) -> None:
         while True:
+            if self.started.is_set() and self.state.phase in ("ready", "impaired"):
+                self.state.phase = "ready" if self._all_ready() else "impaired"
             self._board.write(self.state)
             self._report(self.state)
             await asyncio.sleep(REPORT_S)

@@ -258,6 +258,13 @@ class KafkaReader:
             # missing heartbeats.
             _log.warning("%s: closed without leaving the group", self._doing, exc_info=True)
             await consumer._client.close()
+        except asyncio.CancelledError:
+            # aiokafka 0.14 cancels its fetches when it stops, and lets that escape from those that
+            # wait for a broker that is away. Unless it is we who are cancelled, it is no news.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            await consumer._client.close()
 
     def _held(self, partitions: Partitions) -> list[KafkaPartition]:
         """Those that are still ours: whoever pauses or resumes may not know of a rebalance yet."""
