@@ -2,35 +2,26 @@
 publishes.
 """
 
-from typing import Any
-
 import pytest
 
-from comitia.effects import DeadLetter, DecidedTask, Effect, Publish, StopWork, Timer
+from comitia.effects import DeadLetter, DecidedTask, Publish, StopWork
 from comitia.errors import Poison
 from comitia.v1.decision_pb2 import (
-    DECISION_STATUS_CANCELLED,
     DECISION_STATUS_DECIDED,
     DECISION_STATUS_EXPIRED,
-    DECISION_STATUS_FAILED,
-    DECISION_STATUS_NO_AGENT,
     DECISION_STATUS_NO_QUORUM,
-    DECISION_STATUS_OVERLOADED,
     DECISION_STATUS_REJECTED,
     DELIVERY_AT_LEAST_ONCE,
-    DeadLetterRef,
-    Decision,
 )
-from comitia.v1.panel_event_pb2 import PanelEvent, TaskFailed, TaskRefused
+from comitia.v1.panel_event_pb2 import PanelEvent, TaskRefused
 from comitia.v1.policy_pb2 import METHOD_PLURALITY
-from comitia_aggregator.state import Rules, TaskState, digest_of
-from comitia_aggregator.step import after, step
+from comitia_aggregator.state import digest_of
+from comitia_aggregator.step import after
 from tests.sim.events import (
     APPENDED_MS,
     DEADLINE_MS,
     TRACE_ID,
     answered,
-    cancelled,
     make_answer,
     make_panel,
     make_task,
@@ -38,43 +29,7 @@ from tests.sim.events import (
     policy,
     recorded,
 )
-
-RULES = Rules("comitia.decisions.v1")
-
-
-class Fold:
-    """One task's fold, with everything that it asked for."""
-
-    def __init__(self) -> None:
-        self.state: TaskState | None = None
-        self.effects: list[Effect] = []
-
-    def say(
-        self, *events: PanelEvent, at_ms: int = APPENDED_MS + 7, overloaded: bool = False
-    ) -> "Fold":
-        for event in events:
-            self.state, due = step(self.state, recorded(event, at_ms), at_ms, RULES, overloaded)
-            self.effects += due
-        return self
-
-    def tick(self, now_ms: int) -> "Fold":
-        self.state, due = step(self.state, Timer("t1", now_ms), now_ms, RULES)
-        self.effects += due
-        return self
-
-    def of(self, kind: type[Any]) -> list[Any]:
-        return [effect for effect in self.effects if isinstance(effect, kind)]
-
-    @property
-    def decision(self) -> Decision:
-        (publish,) = self.of(Publish)
-        assert publish.topic == RULES.decisions_topic
-        assert isinstance(publish.message, Decision)
-        return publish.message
-
-
-def three(*options: str | None) -> list[PanelEvent]:
-    return [answered(make_answer(f"p1.{seat}.0.1", option)) for seat, option in enumerate(options)]
+from tests.sim.folding import RULES, Fold, three
 
 
 def test_a_panel_that_has_answered_decides_at_once() -> None:
@@ -125,6 +80,13 @@ def test_answers_whose_panel_never_comes_are_let_go_at_their_deadline() -> None:
     assert fold.tick(DEADLINE_MS - 1).state is not None
     assert fold.tick(DEADLINE_MS).state is None
     assert not fold.effects
+
+
+def test_held_answers_wait_for_the_last_of_their_deadlines() -> None:
+    late, soon = make_answer("p1.0.0.1", "a"), make_answer("p1.1.0.1", "a")
+    soon.deadline_ms = DEADLINE_MS - 500
+    fold = Fold().say(answered(late), answered(soon))
+    assert fold.tick(DEADLINE_MS - 1).state is not None
 
 
 def test_an_answer_without_deadline_and_one_with_an_absurd_one_are_held_for_a_bounded_time() -> (
@@ -238,75 +200,6 @@ def test_by_default_more_than_half_of_the_seats_must_vote_however_many_samples_t
     decision = fold.tick(DEADLINE_MS).decision
     assert decision.status == DECISION_STATUS_EXPIRED
     assert [seat.seat for seat in decision.missing] == [1, 2]
-
-
-def test_a_cancel_stops_the_panel() -> None:
-    fold = Fold().say(opened(make_panel(make_task())), *three("a"), cancelled())
-    assert fold.decision.status == DECISION_STATUS_CANCELLED
-    assert fold.decision.explanation == "The task was cancelled by ann: no longer needed."
-    assert len(fold.decision.ballots) == 1
-    assert [stop.reason for stop in fold.of(StopWork)] == ["CANCELLED"]
-    fold.say(*three("a", "a", "a"), cancelled()).tick(DEADLINE_MS)
-    assert len(fold.of(Publish)) == 1
-
-
-def test_a_cancel_before_its_panel_is_kept_and_wins() -> None:
-    fold = Fold().say(cancelled(), *three("a", "a", "a"))
-    assert not fold.effects
-    fold.say(opened(make_panel(make_task())))
-    assert fold.decision.status == DECISION_STATUS_CANCELLED
-    assert fold.decision.trace_id == TRACE_ID
-
-
-def test_a_cancel_without_a_panel_is_kept_for_a_bounded_time() -> None:
-    fold = Fold().say(cancelled(), at_ms=APPENDED_MS)
-    assert fold.tick(APPENDED_MS + RULES.keep_ms - 1).state is not None
-    assert fold.tick(APPENDED_MS + RULES.keep_ms).state is None
-
-
-def test_a_refusal_is_the_decision() -> None:
-    refused = TaskRefused(
-        status=DECISION_STATUS_NO_AGENT,
-        reason="no agent",
-        task=make_task(),
-        task_appended_ms=APPENDED_MS,
-    )
-    fold = Fold().say(PanelEvent(task_id="t1", task_refused=refused), *three("a"))
-    decision = fold.decision
-    assert (decision.status, decision.explanation) == (DECISION_STATUS_NO_AGENT, "no agent")
-    assert (decision.skill, decision.tenant, decision.cost.elapsed_ms) == ("sentiment", "acme", 7)
-    assert fold.state is not None
-    assert fold.state.digest == digest_of(make_task())
-
-
-def test_a_refusal_after_the_panel_does_not_end_the_task() -> None:
-    fold = Fold().say(opened(make_panel(make_task())))
-    fold.say(PanelEvent(task_id="t1", task_refused=TaskRefused(status=DECISION_STATUS_REJECTED)))
-    assert not fold.effects
-
-
-def test_a_failed_record_ends_the_task_and_is_named() -> None:
-    kept = DeadLetterRef(topic="comitia.dead-letters.v1", partition=0, offset=9)
-    failed = PanelEvent(task_id="t1", task_failed=TaskFailed(reason="UNREADABLE", dead_letter=kept))
-    for fold in (Fold().say(failed), Fold().say(opened(make_panel(make_task())), failed)):
-        assert fold.decision.status == DECISION_STATUS_FAILED
-        assert fold.decision.dead_letter == kept
-        assert "UNREADABLE" in fold.decision.explanation
-
-
-def test_without_room_a_new_panel_is_overloaded_and_an_open_one_goes_on() -> None:
-    new = Fold().say(*three("a")).say(opened(make_panel(make_task())), overloaded=True)
-    assert new.decision.status == DECISION_STATUS_OVERLOADED
-    assert len(new.of(StopWork)) == 1
-    old = Fold().say(opened(make_panel(make_task())))
-    assert (
-        old.say(*three("a", "a", "a"), overloaded=True).decision.status == DECISION_STATUS_DECIDED
-    )
-
-
-def test_a_panel_of_nobody_ends() -> None:
-    fold = Fold().say(opened(make_panel(make_task(), seats=0)))
-    assert fold.decision.status == DECISION_STATUS_NO_AGENT
 
 
 def test_an_event_of_a_newer_version_is_passed_over_and_one_without_a_task_is_poison() -> None:

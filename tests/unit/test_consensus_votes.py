@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comitia.consensus import plurality, probability_weighted
-from comitia.consensus.ballots import Ballot
+from comitia.consensus.ballots import Ballot, lead
 
 OPTIONS = ("a", "b", "c")
 numbers = st.floats() | st.floats(0, 1)
@@ -85,10 +85,15 @@ def test_unusable_probabilities_are_as_none(probabilities: dict[str, float]) -> 
 
 
 def test_rounding_does_not_break_a_tie() -> None:
-    tied = [Ballot("a", {"a": 0.1 + 0.2, "b": 0.3, "c": 0.4 - 1e-16})]
-    assert probability_weighted.decide(
-        [*tied, Ballot("a", {"c": 0.0, "b": 1.0, "a": 1.0})], OPTIONS
-    ).tied == ("a", "b")
+    shares = {"a": 0.1 + 0.2, "b": 0.3, "c": 0.2}
+    assert shares["a"] != shares["b"]
+    assert lead(shares, cast=3, abstained=0).tied == ("a", "b")
+
+
+def test_probabilities_that_do_not_add_up_count_by_their_proportions() -> None:
+    halves = [Ballot("a", {"a": 0.4, "b": 0.1}), Ballot("b", {"a": 0.3, "b": 0.7})]
+    shares = probability_weighted.decide(halves, ("a", "b")).shares
+    assert shares == {"a": pytest.approx(0.55), "b": pytest.approx(0.45)}
 
 
 @given(ballots, st.randoms())
