@@ -13,12 +13,11 @@ def log_softmax(logits: Floats) -> NDArray[np.float64]:
     for NaN or infinity.
     """
     wide = logits.astype(np.float64)
-    wide -= wide.max(-1, keepdims=True)
-    result: NDArray[np.float64] = wide - np.log(np.exp(wide).sum(-1, keepdims=True))
-    if not np.isfinite(result).all():
-        raise Poison(
-            "The model answered with numbers that are not finite; check its weights.", "NOT_FINITE"
-        )
+    top = wide.max(-1, keepdims=True)
+    # The largest of numbers with a NaN among them is NaN.
+    if not np.isfinite(top).all():
+        raise _not_finite()
+    result: NDArray[np.float64] = wide - top - np.log(np.exp(wide - top).sum(-1, keepdims=True))
     return result
 
 
@@ -30,8 +29,18 @@ def pick(logits: Floats, temperature: float, chance: np.random.Generator) -> int
     number.
     """
     if temperature == 0.0:
-        return int(logits.argmax())
+        # A NaN is its own maximum.
+        likely = int(logits.argmax())
+        if not np.isfinite(logits[likely]):
+            raise _not_finite()
+        return likely
     weights = np.exp(log_softmax(logits / np.float32(temperature))).cumsum()
     return min(
         int(np.searchsorted(weights, chance.random() * weights[-1], "right")), len(logits) - 1
+    )
+
+
+def _not_finite() -> Poison:
+    return Poison(
+        "The model answered with numbers that are not finite; check its weights.", "NOT_FINITE"
     )
