@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from comitia.errors import ConfigError
 from comitia_cli.main import app
-from comitia_cli.places import folder_of, human_bytes, size_bytes
+from comitia_cli.places import disk_bytes, folder_of, human_bytes, size_bytes
 from comitia_cli.system.board import Board, SystemState
 from comitia_cli.system.building import words
 from comitia_cli.system.plan import make_plan
@@ -135,6 +135,7 @@ def test_purge_removes_what_is_comitias_and_nothing_else(tmp_path: Path) -> None
     (cache / "models" / "small").mkdir(parents=True)
     (cache / "mine.txt").write_text("keep")
     env = {"COMITIA_STATE_DIR": str(state), "COMITIA_CACHE_DIR": str(cache)}
+    size = disk_bytes(state / "logs" / "router.log")
     asked = CliRunner().invoke(app, ["down", "--purge"], env=env)
     assert asked.exit_code == 2
     assert "--yes" in asked.stderr
@@ -142,7 +143,7 @@ def test_purge_removes_what_is_comitias_and_nothing_else(tmp_path: Path) -> None
     done = CliRunner().invoke(app, ["down", "--purge", "--yes"], env=env)
     assert done.exit_code == 0
     sizes = {row["path"]: row["bytes"] for row in map(json.loads, done.stdout.splitlines())}
-    assert sizes[str(state / "logs")] == 5
+    assert sizes[str(state / "logs")] == size
     assert not state.exists()
     assert [path.name for path in cache.iterdir()] == ["mine.txt"]
 
@@ -180,5 +181,5 @@ def test_progress_in_words() -> None:
 def test_sizes_count_files_of_all_depths(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "c").write_text("123")
-    assert size_bytes(tmp_path) == 3
+    assert size_bytes(tmp_path) == disk_bytes(tmp_path / "a" / "b" / "c")
     assert size_bytes(tmp_path / "none") == 0

@@ -15,7 +15,7 @@ from comitia.broker.status import stop_running
 from comitia.errors import ConfigError
 from comitia_cli import exits, options
 from comitia_cli.output import Printer
-from comitia_cli.places import Places, human_bytes, places, size_bytes
+from comitia_cli.places import Places, disk_bytes, human_bytes, places, size_bytes
 from comitia_cli.system.board import Board
 
 # Services get 15 s to drain and the broker's nodes their own grace after that.
@@ -102,7 +102,7 @@ def _purge(where: Places, yes: bool) -> None:
 
 
 def _size(path: Path) -> int:
-    return size_bytes(path) if path.is_dir() else path.stat().st_size
+    return size_bytes(path) if path.is_dir() else disk_bytes(path)
 
 
 def _remove(path: Path) -> None:
