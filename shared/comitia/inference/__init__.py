@@ -1,5 +1,4 @@
-"""Transformers on ONNX Runtime: model cards as data, their files in a cache, and the engine behind
-`ports.Model`.
+"""Transformers on ONNX Runtime: cards as data, files in a cache, the engine behind `ports.Model`.
 
 `cards` reads models/*.yaml, `pull` fetches a card's source, `export` (a sub-package that serving
 processes never import) builds the graph, `store` keeps and checks what was built, and

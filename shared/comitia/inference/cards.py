@@ -1,8 +1,8 @@
-"""Model cards: models/*.yaml in, frozen `ModelCard` out. A card says where weights come from and
-how a graph is built of them.
+"""Model cards: models/*.yaml in, frozen `ModelCard` out.
 
-Reading is strict: an unknown or missing key, or a value of the wrong kind, is a ConfigError that
-names the file, the key and what is allowed. No I/O but the reading of the YAML files.
+A card says where weights come from and how a graph is built of them. Reading is strict: an unknown
+or missing key, or a value of the wrong kind, is a ConfigError that names the file, the key and what
+is allowed. No I/O but the reading of the YAML files.
 """
 
 from collections.abc import Callable

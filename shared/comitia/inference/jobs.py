@@ -1,6 +1,4 @@
-"""What waits for the engine: a request and the future of its answer, which the event loop awaits in
-another thread.
-"""
+"""What waits for the engine: a request, and the future of its answer, awaited by the event loop."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future

@@ -9,9 +9,7 @@ Floats = NDArray[np.float32]
 
 
 def log_softmax(logits: Floats) -> NDArray[np.float64]:
-    """Natural logarithm of the softmax over the last axis, in float64. Raises Poison (NOT_FINITE)
-    for NaN or infinity.
-    """
+    """ln softmax over the last axis, in float64. Raises Poison (NOT_FINITE)."""
     wide = logits.astype(np.float64)
     top = wide.max(-1, keepdims=True)
     # The largest of numbers with a NaN among them is NaN.
@@ -22,11 +20,10 @@ def log_softmax(logits: Floats) -> NDArray[np.float64]:
 
 
 def pick(logits: Floats, temperature: float, chance: np.random.Generator) -> int:
-    """The next token from logits float32[vocab]: the most likely one (lowest number on a tie) at
-    temperature 0, else drawn.
+    """The next token from logits float32[vocab]; at temperature 0 the most likely, first on a tie.
 
-    The draw inverts the cumulative distribution of softmax(logits / temperature) at one uniform
-    number.
+    Otherwise the draw inverts the cumulative distribution of softmax(logits / temperature) at one
+    uniform number.
     """
     if temperature == 0.0:
         # A NaN is its own maximum.

@@ -1,9 +1,9 @@
-"""The prefix cache: which slot holds the tokens that a prompt begins with. Numbers only; the caller
-moves the memory.
+"""The prefix cache: which slot holds the tokens that a prompt begins with.
 
-Every shelf is a slot that holds one prefix; a prompt is run right behind the prefix in the same
-slot and forgotten. The longest common beginning with any shelf is reused, so prompts that share
-their first half share its work. The shelf that was used longest ago makes room.
+Numbers only; the caller moves the memory. Every shelf is a slot that holds one prefix; a prompt is
+run right behind the prefix in the same slot and forgotten. The longest common beginning with any
+shelf is reused, so prompts that share their first half share its work. The shelf that was used
+longest ago makes room.
 """
 
 from collections import OrderedDict

@@ -8,9 +8,7 @@ from comitia.ports import Generation, Usage
 
 
 class Row:
-    """A generation that holds a row of the cache; `length` tokens are in the cache, `last` is the
-    next to be run.
-    """
+    """A generation in a row of the cache, which holds `length` tokens; `last` is run next."""
 
     def __init__(
         self, job: GenerateJob, text: Text, prompt_tokens: int, cached_tokens: int

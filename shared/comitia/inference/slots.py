@@ -1,5 +1,4 @@
-"""Running a decoder graph of contract "slots": rows of cache memory, and steps that write into them
-in place.
+"""Running a decoder graph of contract "slots": steps that write into rows of cache memory in place.
 
 The cache is one block of memory, float32[layers, 2, slots, kv_heads, context, head_dim]. Pages are
 touched as tokens are written, so a slot costs what it holds and not what it could hold. A step

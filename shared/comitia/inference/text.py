@@ -1,6 +1,4 @@
-"""Text to tokens and back, and chats to text: tokenizer.json and text.json of a build in, token
-numbers out.
-"""
+"""Text to tokens and back, and chats to text, by the tokenizer.json and text.json of a build."""
 
 import json
 from collections.abc import Sequence

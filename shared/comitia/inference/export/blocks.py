@@ -1,7 +1,8 @@
 """Weights in blocks of 32 along their columns, as MatMulNBits reads them.
 
-weight[n, k] = scale[n, b] * (q[n, b, j] - 2**(bits - 1)) + offset[n, b], with b = k // 32 and j = k
-% 32.
+    weight[n, k] = scale[n, b] * (q[n, b, j] - 2**(bits - 1)) + offset[n, b]
+
+with b = k // 32 and j = k % 32.
 """
 
 from collections.abc import Sequence

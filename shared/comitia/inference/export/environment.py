@@ -1,5 +1,4 @@
-"""The export environment: PyTorch and optimum in a virtual environment of their own, made when a
-model first needs it.
+"""The export environment: PyTorch and optimum, in a virtual environment made on first need.
 
 COMITIA_EXPORT_PYTHON names a Python that has them already. Otherwise the environment is made in the
 cache from requirements/export.lock, after asking: it is the one large download that Comitia makes.

@@ -1,6 +1,4 @@
-"""Decoder weights from a Hugging Face folder (config.json and *.safetensors), under the names of
-GGUF.
-"""
+"""Decoder weights from a Hugging Face folder, under the names of GGUF."""
 
 from pathlib import Path
 from typing import Any

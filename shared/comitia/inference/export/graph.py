@@ -1,5 +1,4 @@
-"""A graph under construction: nodes in order, small tensors inside the model file, weights streamed
-to model.onnx.data.
+"""A graph under construction: nodes and small tensors in model.onnx, weights in model.onnx.data.
 
 Weights reach the data file one at a time, so building needs the memory of the largest tensor and
 not of the model. Equal inputs give equal bytes.

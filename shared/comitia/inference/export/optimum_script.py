@@ -1,11 +1,10 @@
-"""Runs inside the export environment, as a file: one model through optimum to ONNX. Imports nothing
-of comitia.
+"""Runs inside the export environment, as a file: one model through optimum to ONNX.
 
     python optimum_script.py SOURCE TARGET decoder|encoder
 
-SOURCE is a Hugging Face folder; TARGET gets model.onnx (and its data). The attention of BERT-like
-encoders is fused by ONNX Runtime's own optimizer where that leaves the outputs as they are. The
-last line printed is a JSON object for the caller.
+Imports nothing of comitia. SOURCE is a Hugging Face folder; TARGET gets model.onnx (and its data).
+The attention of BERT-like encoders is fused by ONNX Runtime's own optimizer where that leaves the
+outputs as they are.
 """
 
 import json
@@ -29,20 +28,20 @@ _TOLERANCE = 1e-4
 
 
 def main(source: str, target: str, kind: str) -> None:
-    """Export, fuse where that is safe, and say what was done."""
+    """Export, and fuse where that is safe."""
     from optimum.exporters.onnx import main_export
 
     task = "text-generation-with-past" if kind == "decoder" else "feature-extraction"
     main_export(source, output=target, task=task, device="cpu", library_name="transformers")
-    fused = kind == "encoder" and _fuse(Path(source), Path(target) / "model.onnx")
-    sys.stdout.write(json.dumps({"fused": fused, "made_with": _versions()}) + "\n")
+    if kind == "encoder":
+        _fuse(Path(source), Path(target) / "model.onnx")
 
 
-def _fuse(source: Path, model: Path) -> bool:
-    """Replace the graph by a fused one that answers alike; True where that was done."""
+def _fuse(source: Path, model: Path) -> None:
+    """Replace the graph by a fused one, where that answers alike."""
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
     if config.get("model_type") not in _FUSIBLE:
-        return False
+        return
     from onnxruntime.transformers.optimizer import optimize_model
 
     heads = config.get("num_attention_heads") or config.get("n_heads") or 0
@@ -50,11 +49,9 @@ def _fuse(source: Path, model: Path) -> bool:
     graph = optimize_model(str(model), "bert", num_heads=heads, hidden_size=hidden, opt_level=0)
     draft = model.with_name("fused.onnx")
     graph.save_model_to_file(str(draft))
-    alike = _difference(model, draft) <= _TOLERANCE
-    if alike:
+    if _difference(model, draft) <= _TOLERANCE:
         draft.replace(model)
     draft.unlink(missing_ok=True)
-    return alike
 
 
 def _difference(left: Path, right: Path) -> float:
@@ -72,12 +69,6 @@ def _difference(left: Path, right: Path) -> float:
         names = {entry.name for entry in session.get_inputs()}
         answers.append(session.run(None, {name: feed[name] for name in feed if name in names})[0])
     return float(np.abs((answers[0] - answers[1]) * mask[:, :, None]).max())
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("onnx", "optimum-onnx", "torch", "transformers")}
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""Reading safetensors files: a folder of them in, float32 arrays by name out, mapped and not
-loaded.
+"""Reading safetensors files: a folder of them in, float32 arrays by name out.
 
-Format: 8 bytes little-endian length, that many bytes of JSON (name -> dtype, shape, data_offsets),
-then the data. https://huggingface.co/docs/safetensors/index#format
+Files are mapped, not loaded. Format: 8 bytes little-endian length, that many bytes of JSON (name ->
+dtype, shape, data_offsets), then the data. https://huggingface.co/docs/safetensors/index#format
 """
 
 import json

@@ -1,5 +1,4 @@
-"""The shape of a Llama-family decoder, and how its rotary positions are scaled. Plain numbers; no
-files.
+"""The shape of a Llama-family decoder, and how its rotary positions are scaled. No files.
 
 Families: llama, mistral, qwen2, qwen3. What is not known here is refused with a sentence and never
 built wrong.

@@ -1,5 +1,4 @@
-"""The two text files of a build: tokenizer.json (as the tokenizers library reads it) and text.json
-(what it leaves out).
+"""The two text files of a build: tokenizer.json, and text.json for what that leaves out.
 
 text.json: `bos` the token that opens every text, or null; `ends` tokens at which an answer ends;
 `template` the chat template in Jinja, or null; `context_tokens`.
