@@ -103,7 +103,7 @@ async def test_the_answer_goes_where_the_assignment_says(tmp_path: Path) -> None
 async def test_a_bias_of_the_card_moves_the_threshold_of_just_these_options(tmp_path: Path) -> None:
     calibration = {"bias": {"positive": -1.0, "negative": 1.0}, "source": "a test"}
     skill = {"choice": {**CHOOSE["choice"], "calibration": calibration}}
-    model = ScriptedModel(scores=[(1.5, 0.0)])
+    model = ScriptedModel(scores=[(0.5, 0.0)])
     biased = agent(tmp_path, skill, model)
     assert (await biased.answer(recorded(CHOICE))).value.option_id == "negative"
     other = AnswerFormat(choice=ChoiceFormat(options=[Option(id="positive"), Option(id="neither")]))

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from comitia.config import AgentSettings, load
 from comitia.errors import ConfigError
+from comitia.inference.decoder_core import Limits
 from comitia.runtime.service import Service
 from comitia.telemetry.setup import setup, tracers
 from comitia.testing import ScriptedModel
@@ -72,8 +73,12 @@ class Process:
         self.runtime = world.runtime("agent")
         self._settings = settings(paths)
         monkeypatch.setattr(main, "find_card", lambda folder, name: name)
-        monkeypatch.setattr(main, "load_model", lambda card, cache, threads: self.model)
+        monkeypatch.setattr(main, "load_model", self._load)
         monkeypatch.setattr(asyncio, "to_thread", _at_once)
+
+    def _load(self, card: str, cache: Path, threads: int, *, limits: Limits) -> ScriptedModel:
+        self.shelves = limits.shelves
+        return self.model
 
     async def run(self, story: Coroutine[Any, Any, None]) -> None:
         """Start, let the story happen, stop."""
@@ -91,8 +96,8 @@ class Process:
             raise several.exceptions[0] from several
 
 
-async def _at_once(call: Any, *arguments: Any) -> Any:
-    return call(*arguments)
+async def _at_once(call: Any, *arguments: Any, **named: Any) -> Any:
+    return call(*arguments, **named)
 
 
 async def _nothing() -> None:
@@ -125,6 +130,7 @@ def test_two_agents_on_one_model_publish_cards_and_answer(
     beats = world.messages("comitia.heartbeats.v1", Heartbeat)
     assert {beat.agent for beat in beats if beat.leaving} == {"anna", "bert"}
     assert process.model.closed
+    assert process.shelves == 2, "each agent's prompt keeps a place in the prefix cache"
 
 
 def test_a_second_start_publishes_nothing_and_a_changed_card_does_not_start(

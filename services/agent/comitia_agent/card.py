@@ -151,6 +151,12 @@ class AgentProfile(_Block):
     model: Text
     skills: dict[Annotated[str, Field(pattern=SKILL)], Skill] = Field(min_length=1)
 
+    @property
+    def prompts(self) -> int:
+        """How many different prompts the model is given, inputs aside."""
+        blocks = ((skill.choice, skill.text, skill.number) for skill in self.skills.values())
+        return sum(block is not None for group in blocks for block in group)
+
     def digest(self) -> str:
         """ "sha256:..." over all that the card says; comments and layout do not count."""
         whole = self.model_dump(mode="json")

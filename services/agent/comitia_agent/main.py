@@ -15,6 +15,7 @@ from pathlib import Path
 from comitia.config import AgentSettings
 from comitia.effects import Effect, Publish, Recorded
 from comitia.inference.cards import find_card
+from comitia.inference.decoder_core import Limits
 from comitia.inference.load import load_model
 from comitia.runtime.context import Runtime
 from comitia.runtime.retry import persist
@@ -45,7 +46,7 @@ async def compose(service: Service[AgentSettings]) -> None:
     profiles = read_cards([Path(path) for path in settings.agent_cards.split(os.pathsep) if path])
     names = [profile.name for profile in profiles]
     await service.ensure_topics(("agents", "control", "panel-events"), inboxes=names)
-    model = await _model(service, profiles[0].model)
+    model = await _model(service, profiles)
     agents = [
         Agent(profile, model, runtime.clock, settings.answer_bytes_max) for profile in profiles
     ]
@@ -71,10 +72,14 @@ async def compose(service: Service[AgentSettings]) -> None:
     _LOG.info("serving %s with %s %s", ", ".join(names), model.name, model.digest)
 
 
-async def _model(service: Service[AgentSettings], name: str) -> TracedModel:
+async def _model(service: Service[AgentSettings], profiles: Sequence[AgentProfile]) -> TracedModel:
     settings, runtime = service.settings, service.runtime
-    card = find_card(settings.models_dir, name)
-    loaded = await asyncio.to_thread(load_model, card, settings.cache_dir, settings.threads)
+    card = find_card(settings.models_dir, profiles[0].model)
+    # Room for the instructions and examples of every prompt, so that each is read only once.
+    limits = Limits(shelves=max(1, sum(profile.prompts for profile in profiles)))
+    loaded = await asyncio.to_thread(
+        load_model, card, settings.cache_dir, settings.threads, limits=limits
+    )
     service.on_close(loaded.close)
     return TracedModel(loaded, runtime.telemetry, runtime.clock)
 
