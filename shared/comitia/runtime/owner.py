@@ -12,21 +12,20 @@ again.
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from comitia.errors import Fenced, Poison, Retryable
-from comitia.ports import Committed, Partitions, Reader, ReaderSpec, Record, TopicPartition, Writer
+from comitia.errors import Fenced, Retryable
+from comitia.ports import Committed, Partitions, Reader, ReaderSpec, TopicPartition, Writer
 from comitia.runtime import take_over
-from comitia.runtime.codec import UNREADABLE
 from comitia.runtime.context import Runtime
-from comitia.runtime.delivery import Delivery, trace_of
+from comitia.runtime.delivery import Delivery
 from comitia.runtime.flush import flush
 from comitia.runtime.fold import Fold, GuardedFold, Load
+from comitia.runtime.held import Held
 from comitia.runtime.partition_state import PartitionState
 from comitia.runtime.reading import Commits, every, fetch
 from comitia.runtime.retry import Backoff, Stopped, persist
-from comitia.telemetry import spans
 from comitia.telemetry.measures import messaging
 from comitia.telemetry.names import (
     CONSUMED,
@@ -36,7 +35,6 @@ from comitia.telemetry.names import (
     TASKS_OPEN_BYTES,
     Operation,
 )
-from comitia.v1.panel_event_pb2 import PanelEvent
 
 _LOG = logging.getLogger("comitia.owner")
 _FETCH_MAX = 2_000
@@ -56,21 +54,6 @@ class OwnerSpec:
     open_bytes_max: int
 
 
-@dataclass(slots=True, eq=False)
-class _Held:
-    """One partition that this process owns. `asked`: (now, end) of the question before timers."""
-
-    tp: TopicPartition
-    state: PartitionState
-    delivery: Delivery | None = None
-    folding: bool = False
-    live: bool = False
-    end: int = 0
-    asked: tuple[int, int] | None = None
-    caught_up: asyncio.Event = field(default_factory=asyncio.Event)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-
-
 async def run_owner(runtime: Runtime, spec: OwnerSpec) -> None:
     """Own partitions until `runtime.stop`; then deliver what is due, and commit."""
     try:
@@ -87,7 +70,7 @@ class _Owner:
         self._decisions = runtime.names.topic("decisions")
         self._fold = GuardedFold(spec.fold)
         self._load = Load(spec.open_tasks_max, spec.open_bytes_max)
-        self._held: dict[int, _Held] = {}
+        self._held: dict[int, Held] = {}
         self._owning: dict[int, asyncio.Task[None]] = {}
         self._closing = False
         self._writer: Writer | None = None
@@ -137,43 +120,21 @@ class _Owner:
         consumed = messaging(self._events, Operation.POLL)
         while not runtime.stop.is_set():
             records = await fetch(runtime, self._reader, _FETCH_MAX, backoff)
-            held: _Held | None = None
+            held: Held | None = None
             for record in records:
                 held = self._held.get(record.partition)
                 if held is not None and held.folding and record.offset >= held.state.next:
-                    self._fold_one(held, record)
+                    held.fold(runtime, self._spec.group, record)
             if records:
                 runtime.telemetry.add(CONSUMED, len(records), consumed)
             for held in tuple(self._held.values()):
                 await self._look(held)
 
-    def _fold_one(self, held: _Held, record: Record) -> None:
-        runtime, state = self._runtime, held.state
-        trace = trace_of(record)
-        span, task_id = None, ""
-        # Replayed events were traced when they were new.
-        if runtime.telemetry.tracer is not None and held.live:
-            tracer = runtime.telemetry.tracer
-            span = spans.start_process(tracer, record, self._spec.group, trace)
-            trace = (spans.traceparent_of(span), trace[1])
-        try:
-            recorded = runtime.codec.decode(PanelEvent, record, trace[0])
-            task_id = recorded.message.task_id
-            if not task_id:
-                raise Poison("this PanelEvent names no task_id", UNREADABLE)
-            state.event(recorded, record, trace)
-        except Poison as poison:
-            state.reject(record, poison, task_id, trace)
-            if span is not None:
-                spans.fail(span, poison)
-        if span is not None:
-            span.end()
-
-    async def _look(self, held: _Held) -> None:
+    async def _look(self, held: Held) -> None:
         """After a fetch: is the end that somebody waits for reached, is there something to send?"""
         if held.folding and (not held.live or held.asked is not None):
             end = held.end if held.asked is None else held.asked[1]
-            if await self._reached(held, end):
+            if await held.reached(self._reader, end):
                 if not held.live:
                     held.caught_up.set()
                 elif held.asked is not None:
@@ -181,17 +142,6 @@ class _Owner:
                     held.state.fire(now_ms)
         if held.live and held.state.waiting:
             held.wake.set()
-
-    async def _reached(self, held: _Held, end: int) -> bool:
-        if held.state.next >= end:
-            return True
-        try:
-            # Past control records and aborted ones, which are never handed out.
-            return await self._reader.position(held.tp) >= end
-        except Retryable:
-            return (
-                False  # not ours any more, or the broker is away: look again after the next fetch
-            )
 
     async def _ask(self) -> None:
         """Where timers are due: ask for the log's end; they fire when it has been read."""
@@ -244,16 +194,13 @@ class _Owner:
                 self._report()
                 await asyncio.sleep(backoff.next_ms() / 1000)
 
-    async def _take_over(self, held: _Held) -> None:
+    async def _take_over(self, held: Held) -> None:
         runtime, reader, tp = self._runtime, self._reader, held.tp
         reader.pause(frozenset({tp}))
         writer = await self._writer_of(tp.partition)
         own = {self._events: tp.partition, self._decisions: tp.partition}
         held.delivery = Delivery(runtime, writer, own)
-        committed = await reader.committed(tp)
-        await take_over.recall(runtime, held.state, tp.partition, committed, self._spec)
-        held.state.next = await take_over.start_of(reader, tp, committed)
-        held.end = (await reader.end_offsets(frozenset({tp})))[tp]
+        await take_over.recall(runtime, reader, held, self._spec)
         held.folding = True
         reader.seek(tp, held.state.next)
         reader.resume(frozenset({tp}))
@@ -274,7 +221,7 @@ class _Owner:
                 self._writer = await self._runtime.log.writer()
             return self._writer
 
-    async def _emit(self, held: _Held) -> None:
+    async def _emit(self, held: Held) -> None:
         """One flush in flight; what gets ready meanwhile goes into the next one."""
         while not self._closing or held.state.waiting:
             await held.wake.wait()
@@ -304,8 +251,8 @@ class _Owner:
         if self._owning:
             await asyncio.wait(self._owning.values())
 
-    def _new(self, tp: TopicPartition) -> _Held:
-        return _Held(tp, PartitionState(self._fold, self._load, self._decisions, 0))
+    def _new(self, tp: TopicPartition) -> Held:
+        return Held(tp, PartitionState(self._fold, self._load, self._decisions, 0))
 
     def _drop(self, number: int) -> None:
         held = self._held.pop(number, None)

@@ -30,9 +30,12 @@ def murmur2(data: bytes) -> int:
     return digest ^ digest >> 15
 
 
-# A task's records follow one another: its key is hashed once for all of them.
-@lru_cache(maxsize=4096)
 def partition_of(key: bytes | str, count: int) -> int:
     """Partition of `key` (text is taken as UTF-8) among `count` >= 1 partitions: 0 to count - 1."""
-    data = key.encode() if isinstance(key, str) else key
+    return _partition_of(key.encode() if isinstance(key, str) else key, count)
+
+
+# A task's records follow one another: its key is hashed once for all of them.
+@lru_cache(maxsize=4096)
+def _partition_of(data: bytes, count: int) -> int:
     return (murmur2(data) & 0x7FFFFFFF) % count

@@ -1,7 +1,7 @@
 """Taking a partition over: which of its tasks are decided, and where its fold begins.
 
 In come the committed position and its metadata; out come the decided tasks, read from `decisions`
-to the end asked for, and the first offset to fold.
+to its end, the first offset to fold and the end to fold to.
 """
 
 import logging
@@ -10,7 +10,7 @@ from typing import Protocol
 from comitia.errors import Poison
 from comitia.ports import Committed, Reader, ReaderSpec, TopicPartition
 from comitia.runtime.context import Runtime
-from comitia.runtime.partition_state import PartitionState
+from comitia.runtime.held import Held
 from comitia.v1.decision_pb2 import Decision
 
 _LOG = logging.getLogger("comitia.owner")
@@ -24,22 +24,30 @@ class Window(Protocol):
     def duplicate_window_ms(self) -> int: ...
 
 
-async def recall(
-    runtime: Runtime,
-    state: PartitionState,
-    partition: int,
-    committed: Committed | None,
-    window: Window,
-) -> None:
-    """Read `decisions` of the same partition into `state`. Retryable when the broker is away.
+async def recall(runtime: Runtime, reader: Reader, held: Held, window: Window) -> None:
+    """Make `held` ready to fold: its decided tasks, `state.next` and `end`.
 
-    It begins where the former owner said in the metadata of its commit, else at the beginning of
-    the duplicate window.
+    `decisions` is read from where the former owner said in the metadata of its commit, else from
+    the beginning of the duplicate window. The end of the events is asked for last. Retryable when
+    the broker is away.
     """
-    tp = TopicPartition(runtime.names.topic("decisions"), partition)
+    committed = await reader.committed(held.tp)
+    await _decisions(runtime, held, committed, window)
+    here = frozenset({held.tp})
+    if committed is not None:
+        held.state.next = committed.offset
+    else:
+        held.state.next = (await reader.offsets_at(here, 0))[held.tp]
+    held.end = (await reader.end_offsets(here))[held.tp]
+
+
+async def _decisions(
+    runtime: Runtime, held: Held, committed: Committed | None, window: Window
+) -> None:
+    tp = TopicPartition(runtime.names.topic("decisions"), held.tp.partition)
+    here = frozenset({tp})
     reader = await runtime.log.reader(ReaderSpec(partitions=(tp,)))
     try:
-        here = frozenset({tp})
         if committed is not None and committed.metadata.isdecimal():
             start = int(committed.metadata)
         else:
@@ -50,16 +58,11 @@ async def recall(
         while await reader.position(tp) < end:
             for record in await reader.fetch(_FETCH_MAX, runtime.fetch_wait_ms):
                 try:
-                    state.recall(runtime.codec.decode(Decision, record))
+                    held.state.recall(runtime.codec.decode(Decision, record))
                 except Poison as poison:
-                    _LOG.warning("%s[%d] offset %d: %s", tp.topic, partition, record.offset, poison)
-        state.decisions_next = end
+                    _LOG.warning(
+                        "%s[%d] offset %d: %s", tp.topic, tp.partition, record.offset, poison
+                    )
+        held.state.decisions_next = end
     finally:
         await reader.close()
-
-
-async def start_of(reader: Reader, tp: TopicPartition, committed: Committed | None) -> int:
-    """The committed low-water mark, else the beginning of the partition."""
-    if committed is not None:
-        return committed.offset
-    return (await reader.offsets_at(frozenset({tp}), 0))[tp]

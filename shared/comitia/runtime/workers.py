@@ -10,17 +10,18 @@ is tried again until the deadline; what fails for good becomes an abstention, wi
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from comitia.effects import DeadLetter, Effect, Recorded
-from comitia.errors import Overloaded, Poison, Retryable
-from comitia.ports import Partitions, Reader, ReaderSpec, Record, TopicPartition
+from comitia.effects import DeadLetter, Recorded
+from comitia.errors import Poison
+from comitia.ports import Partitions, Reader, ReaderSpec
 from comitia.runtime import dead_letters
 from comitia.runtime.abstain import abstention
+from comitia.runtime.attempts import Answer, within_deadline
 from comitia.runtime.context import Runtime
-from comitia.runtime.delivery import Delivery, Job, trace_of
-from comitia.runtime.offsets import Offsets
+from comitia.runtime.delivery import Delivery, Job
+from comitia.runtime.inboxes import Inboxes, Work
 from comitia.runtime.reading import Commits, every, fetch, low_waters
 from comitia.runtime.retry import Backoff, Stopped, persist
 from comitia.telemetry import spans
@@ -29,7 +30,6 @@ from comitia.telemetry.names import (
     ASSIGNMENTS_DROPPED,
     CONSUMED,
     IN_FLIGHT,
-    RETRIES,
     WAITING,
     Attribute,
     Operation,
@@ -55,27 +55,8 @@ class WorkersSpec:
 
     agent: str
     in_flight_max: int
-    answer: Callable[[Recorded[Assignment]], Awaitable[Sequence[Effect]]]
+    answer: Answer
     stopped: Callable[[str], bool] = _never
-
-
-@dataclass(slots=True, eq=False)
-class _Inbox:
-    """One held partition: its offsets, and the work of it that has begun, by offset."""
-
-    offsets: Offsets = field(default_factory=Offsets)
-    running: dict[int, "_Work"] = field(default_factory=dict)
-    held: bool = True
-
-
-@dataclass(slots=True, eq=False)
-class _Work:
-    """One assignment on its way."""
-
-    record: Record
-    inbox: _Inbox
-    job: Job
-    recorded: Recorded[Assignment] | None = None
 
 
 async def run_workers(runtime: Runtime, spec: WorkersSpec) -> None:
@@ -92,13 +73,14 @@ class Workers:
         self._condition = f"inbox {spec.agent}"
         self._group = runtime.names.group(f"agent.{spec.agent}")
         self._topic = runtime.names.inbox(spec.agent)
-        self._inboxes: dict[int, _Inbox] = {}
-        # Held until lately: their work goes on, and is not begun again if the partition comes back.
-        self._lost: dict[int, _Inbox] = {}
-        self._waiting: deque[_Work] = deque()
-        self._done: deque[_Work] = deque()
+        self._inboxes = Inboxes(self._topic)
+        self._waiting: deque[Work] = deque()
+        self._done: deque[Work] = deque()
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
+        self._coming = False
+        # Assignments begun and not answered.
+        self.in_flight = 0
         self._paused = False
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -109,11 +91,6 @@ class Workers:
         agent: dict[str, str] = {Attribute.COMITIA_AGENT: spec.agent}
         runtime.telemetry.observe(IN_FLIGHT, lambda: [(self.in_flight, agent)])
         runtime.telemetry.observe(WAITING, lambda: [(self.waiting, agent)])
-
-    @property
-    def in_flight(self) -> int:
-        """Assignments begun and not answered."""
-        return len(self._tasks)
 
     @property
     def waiting(self) -> int:
@@ -171,8 +148,7 @@ class Workers:
                 self._paused = False
                 reader.resume(reader.assignment())
             records = await fetch(self._runtime, reader, max(bound - self._busy, 1), backoff)
-            for record in records:
-                self._take(record)
+            self._waiting.extend(filter(None, map(self._inboxes.take, records)))
             if records:
                 topic = messaging(records[0].topic, Operation.POLL)
                 self._runtime.telemetry.add(CONSUMED, len(records), topic)
@@ -192,81 +168,72 @@ class Workers:
             return False
         return True
 
-    def _take(self, record: Record) -> None:
-        inbox = self._inboxes.get(record.partition)
-        if inbox is None:
-            return
-        inbox.offsets.begin(record.offset)
-        if record.offset not in inbox.running:
-            self._waiting.append(_Work(record, inbox, Job((), record, trace=trace_of(record))))
-
     def _begin_some(self) -> None:
-        while self._waiting and len(self._tasks) < self._spec.in_flight_max:
-            work = self._waiting.popleft()
-            if work.inbox.held:
-                self._begin(work)
+        """See that somebody is on the way to take the next waiting assignment."""
+        if self._waiting and not self._coming and len(self._tasks) < self._spec.in_flight_max:
+            self._coming = True
+            task = asyncio.create_task(self._work())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    def _begin(self, work: _Work) -> None:
+    async def _work(self) -> None:
+        """One worker: takes what waits until nothing does.
+
+        Workers are called one by one, each by the former as it begins: work that never awaits is
+        done by one of them, without a task for each assignment.
+        """
+        self._coming = False
+        while self._waiting and not self._runtime.stop.is_set():
+            work = self._waiting.popleft()
+            if not work.inbox.held:
+                continue
+            recorded = self._begin(work)
+            if recorded is not None:
+                self.in_flight += 1
+                self._begin_some()
+                try:
+                    await self._answer(work, recorded)
+                finally:
+                    self.in_flight -= 1
+
+    def _begin(self, work: Work) -> Recorded[Assignment] | None:
+        """Decode and look whether it is still wanted; None: there is nothing to work on."""
         runtime, record, job = self._runtime, work.record, work.job
-        work.inbox.running[record.offset] = work
+        work.begin()
         if runtime.telemetry.tracer is not None:
             job.span = spans.start_process(runtime.telemetry.tracer, record, self._group, job.trace)
             job.trace = (spans.traceparent_of(job.span), job.trace[1])
         try:
-            work.recorded = runtime.codec.decode(Assignment, record, job.trace[0])
+            recorded = runtime.codec.decode(Assignment, record, job.trace[0])
         except Poison as poison:
             job.failed = poison
             self._finish_later(work)
-            return
-        assignment = work.recorded.message
-        job.task_id = assignment.task.id
+            return None
+        work.recorded = recorded
+        job.task_id = recorded.message.task.id
         reason = ""
         if self._spec.stopped(job.task_id):
             reason = "STOPPED"
-        elif runtime.clock.now_ms() >= assignment.deadline_ms:
+        elif runtime.clock.now_ms() >= recorded.message.deadline_ms:
             reason = "EXPIRED"
-        if reason:
-            attributes: dict[str, str] = {
-                Attribute.COMITIA_AGENT: self._spec.agent,
-                Attribute.COMITIA_REASON: reason,
-            }
-            runtime.telemetry.add(ASSIGNMENTS_DROPPED, 1, attributes)
-            self._finish(work)
-            return
-        task = asyncio.create_task(self._answer(work, work.recorded))
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        if not reason:
+            return recorded
+        attributes: dict[str, str] = {
+            Attribute.COMITIA_AGENT: self._spec.agent,
+            Attribute.COMITIA_REASON: reason,
+        }
+        runtime.telemetry.add(ASSIGNMENTS_DROPPED, 1, attributes)
+        self._finish(work)
+        return None
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        self._begin_some()
-
-    async def _answer(self, work: _Work, recorded: Recorded[Assignment]) -> None:
-        backoff: Backoff | None = None
-        while True:
-            try:
-                work.job.effects = await self._spec.answer(recorded)
-            except (Retryable, Overloaded) as error:
-                backoff = backoff or Backoff(recorded.message.id)
-                pause_ms = backoff.next_ms()
-                if self._runtime.clock.now_ms() + pause_ms >= recorded.message.deadline_ms:
-                    kind = "OVERLOADED" if isinstance(error, Overloaded) else "RETRIES_EXHAUSTED"
-                    work.job.failed = Poison(str(error), kind)
-                    break
-                self._runtime.telemetry.add(RETRIES, 1, {Attribute.COMITIA_REASON: "answer"})
-                await asyncio.sleep(pause_ms / 1000)
-            except Poison as poison:
-                work.job.failed = poison
-                break
-            except Exception as error:  # noqa: BLE001 - a bug met by one assignment is its fate
-                _LOG.exception("assignment %s failed", recorded.message.id)
-                work.job.failed = Poison(f"{type(error).__name__}: {error}", "HANDLER_FAILED")
-                break
-            else:
-                break
+    async def _answer(self, work: Work, recorded: Recorded[Assignment]) -> None:
+        try:
+            work.job.effects = await within_deadline(self._runtime, self._spec.answer, recorded)
+        except Poison as poison:
+            work.job.failed = poison
         self._finish_later(work)
 
-    def _finish_later(self, work: _Work) -> None:
+    def _finish_later(self, work: Work) -> None:
         self._done.append(work)
         self._wake.set()
 
@@ -284,16 +251,12 @@ class Workers:
                     self._done.popleft()
                     self._finish(work)
 
-    def _finish(self, work: _Work) -> None:
-        """Nothing is left to be done for it, whether its partition is still held or not."""
-        if work.job.span is not None:
-            work.job.span.end()
-        work.inbox.running.pop(work.record.offset, None)
-        work.inbox.offsets.finish(work.record.offset)
+    def _finish(self, work: Work) -> None:
+        work.finish()
         if self._busy <= self._spec.in_flight_max:
             self._room.set()
 
-    async def _give_up(self, work: _Work, why: Poison) -> None:
+    async def _give_up(self, work: Work, why: Poison) -> None:
         record, job = work.record, work.job
         _LOG.warning(
             "%s[%d] offset %d to the dead letters: %s: %s",
@@ -309,20 +272,10 @@ class Workers:
 
     async def _commit(self) -> None:
         if self._commits is not None:
-            held = {
-                TopicPartition(self._topic, number): inbox.offsets
-                for number, inbox in self._inboxes.items()
-            }
-            await self._commits.commit(low_waters(held))
+            await self._commits.commit(low_waters(self._inboxes.offsets()))
 
     def _assigned(self, partitions: Partitions) -> None:
-        self._inboxes = {}
-        for tp in partitions:
-            inbox = self._inboxes[tp.partition] = _Inbox()
-            former = self._lost.pop(tp.partition, None)
-            for offset, work in former.running.items() if former is not None else ():
-                inbox.running[offset] = work
-                work.inbox = inbox
+        self._inboxes.assigned(partitions)
         if self._commits is not None:
             self._commits.forget()
         if self._paused and self._reader is not None:
@@ -331,8 +284,4 @@ class Workers:
         self._runtime.health.set(self._condition, None)
 
     def _revoked(self, partitions: Partitions) -> None:
-        for tp in partitions:
-            inbox = self._inboxes.pop(tp.partition, None)
-            if inbox is not None:
-                inbox.held = False
-                self._lost[tp.partition] = inbox
+        self._inboxes.revoked(partitions)

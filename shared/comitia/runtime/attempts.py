@@ -1,0 +1,47 @@
+"""One assignment's answer: tried again after passing faults, for as long as its deadline allows.
+
+In come an assignment and the function that answers it; out come its effects, or Poison that says
+why there will be none.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from comitia.effects import Effect, Recorded
+from comitia.errors import Overloaded, Poison, Retryable
+from comitia.runtime.context import Runtime
+from comitia.runtime.retry import Backoff
+from comitia.telemetry.names import RETRIES, Attribute
+from comitia.v1.assignment_pb2 import Assignment
+
+_LOG = logging.getLogger("comitia.workers")
+Answer = Callable[[Recorded[Assignment]], Awaitable[Sequence[Effect]]]
+
+
+async def within_deadline(
+    runtime: Runtime, answer: Answer, recorded: Recorded[Assignment]
+) -> Sequence[Effect]:
+    """The effects of `answer`.
+
+    Retryable and Overloaded are tried again with growing pauses until the deadline; then, as for
+    every error that is a bug, Poison is raised (RETRIES_EXHAUSTED, OVERLOADED, HANDLER_FAILED).
+    """
+    backoff: Backoff | None = None
+    while True:
+        try:
+            return await answer(recorded)
+        except Poison:
+            raise
+        except (Retryable, Overloaded) as error:
+            backoff = backoff or Backoff(recorded.message.id)
+            pause_ms = backoff.next_ms()
+            if runtime.clock.now_ms() + pause_ms >= recorded.message.deadline_ms:
+                kind = "OVERLOADED" if isinstance(error, Overloaded) else "RETRIES_EXHAUSTED"
+                raise Poison(str(error), kind) from error
+        except Exception as error:
+            # A bug that one assignment met is that assignment's fate.
+            _LOG.exception("assignment %s failed", recorded.message.id)
+            raise Poison(f"{type(error).__name__}: {error}", "HANDLER_FAILED") from error
+        runtime.telemetry.add(RETRIES, 1, {Attribute.COMITIA_REASON: "answer"})
+        await asyncio.sleep(pause_ms / 1000)

@@ -1,0 +1,66 @@
+"""One partition that a process owns, between the reader and its fold.
+
+In come records as they are read; out come a state that has folded them, and whether an end of the
+log was reached that somebody waits for.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from comitia.errors import Poison, Retryable
+from comitia.ports import Reader, Record, TopicPartition
+from comitia.runtime.codec import UNREADABLE
+from comitia.runtime.context import Runtime
+from comitia.runtime.delivery import Delivery, trace_of
+from comitia.runtime.partition_state import PartitionState
+from comitia.telemetry import spans
+from comitia.v1.panel_event_pb2 import PanelEvent
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """`folding`: records are taken in. `live`: folded to `end`, so that effects go out.
+
+    `asked` is (now, end) of the question that goes before timers.
+    """
+
+    tp: TopicPartition
+    state: PartitionState
+    delivery: Delivery | None = None
+    folding: bool = False
+    live: bool = False
+    end: int = 0
+    asked: tuple[int, int] | None = None
+    caught_up: asyncio.Event = field(default_factory=asyncio.Event)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def fold(self, runtime: Runtime, group: str, record: Record) -> None:
+        """Fold one record; what cannot be folded waits among the effects, to be kept."""
+        trace = trace_of(record)
+        span, task_id = None, ""
+        # Replayed events were traced when they were new.
+        if runtime.telemetry.tracer is not None and self.live:
+            span = spans.start_process(runtime.telemetry.tracer, record, group, trace)
+            trace = (spans.traceparent_of(span), trace[1])
+        try:
+            recorded = runtime.codec.decode(PanelEvent, record, trace[0])
+            task_id = recorded.message.task_id
+            if not task_id:
+                raise Poison("this PanelEvent names no task_id", UNREADABLE)
+            self.state.event(recorded, record, trace)
+        except Poison as poison:
+            self.state.reject(record, poison, task_id, trace)
+            if span is not None:
+                spans.fail(span, poison)
+        if span is not None:
+            span.end()
+
+    async def reached(self, reader: Reader, end: int) -> bool:
+        """Whether everything before `end` was read."""
+        if self.state.next >= end:
+            return True
+        try:
+            # Past control records and aborted ones, which are never handed out.
+            return await reader.position(self.tp) >= end
+        except Retryable:
+            return False  # not ours any more, or the broker is away: look again after a fetch
