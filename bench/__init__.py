@@ -1,0 +1,1 @@
+"""Measurements, each against a named peer of the same run; docs/benchmarks.md has the results."""

@@ -1,0 +1,207 @@
+"""The spine as it runs: start-up, memory of each process, one task end to end, tasks per second.
+
+`python -m bench.spine [--tasks N] [--flood N] [--json FILE]` starts a system of its own with the
+real agents, and three agents without a model beside them. Models must have been built, as
+`comitia demo` does. The peer is raw aiokafka on the same broker in the same run: one record
+produced and read back, the least that one hop can cost. A task makes four hops (tasks, inbox, panel
+events, decisions), each in another process.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from comitia.v1.decision_pb2 import DECISION_STATUS_DECIDED, Decision
+from comitia.v1.task_pb2 import Task
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+NOOP = ("noop-a", "noop-b", "noop-c")
+HOPS = 4
+Figures = dict[str, float]
+
+
+def task_of(skill: str) -> Task:
+    """One choice task with an id of its own."""
+    task = Task(id=f"bench-{uuid.uuid4().hex}", skill=skill, timeout_ms=120_000)
+    task.input.text = "A warm, clever film with a heart."
+    for option in ("positive", "negative"):
+        task.format.choice.options.add(id=option)
+    return task
+
+
+@contextmanager
+def system(state: Path, port: int) -> Iterator[tuple[str, float, Figures]]:
+    """A running system: its address, seconds from the command to ready, MiB per process."""
+    env = {**os.environ, "COMITIA_STATE_DIR": str(state), "COMITIA_BROKER_PORT": str(port)}
+    began = time.perf_counter()
+    command = [str(BIN / "comitia"), "up", "--detach"]
+    subprocess.run(command, env=env, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    seconds = time.perf_counter() - began
+    try:
+        yield f"127.0.0.1:{port}", seconds, memory(state)
+    finally:
+        subprocess.run([str(BIN / "comitia"), "down"], env=env, check=True, cwd=ROOT)
+
+
+def memory(state: Path) -> Figures:
+    """Resident MiB of every process that this system started, by name and cards."""
+    found: Figures = {}
+    for process in psutil.process_iter(["name", "cmdline", "environ", "memory_info"]):
+        about = process.info
+        env, command = about["environ"] or {}, about["cmdline"] or []
+        if env.get("COMITIA_STATE_DIR") != str(state) or process.pid == os.getpid():
+            continue
+        cards = [Path(p).stem for p in env.get("COMITIA_AGENT_CARDS", "").split(":") if p]
+        name = "broker" if "java" in command[0] else Path(command[-1]).name
+        name = "supervisor" if "up" in command else "keeper" if "keeper" in str(command) else name
+        found[f"{name} ({', '.join(cards)})" if cards else name] = about["memory_info"].rss / 2**20
+    return found
+
+
+class Client:
+    """Publishes tasks and reads decisions with plain aiokafka."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+        self.reader = AIOKafkaConsumer(
+            "comitia.decisions.v1", bootstrap_servers=bootstrap, fetch_max_wait_ms=10
+        )
+
+    async def __aenter__(self) -> "Client":
+        await self.producer.start()
+        await self.reader.start()
+        await self.reader.seek_to_end()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.producer.stop()
+        await self.reader.stop()
+
+    async def ask(self, tasks: list[Task]) -> dict[str, Decision]:
+        """Publish all; their decisions."""
+        waiting, decided = {task.id for task in tasks}, {}
+        for task in tasks:
+            topic, key = "comitia.tasks.v1", task.id.encode()
+            await self.producer.send(topic, task.SerializeToString(), key)
+        while waiting:
+            for records in (await self.reader.getmany(timeout_ms=1_000)).values():
+                for record in records:
+                    decision = Decision.FromString(record.value)
+                    waiting.discard(decision.task_id)
+                    decided[decision.task_id] = decision
+        return decided
+
+    async def until_decided(self, skill: str) -> None:
+        """Until the panel of a skill is complete."""
+        while True:
+            task = task_of(skill)
+            if (await self.ask([task]))[task.id].status == DECISION_STATUS_DECIDED:
+                return
+            await asyncio.sleep(0.5)
+
+    async def milliseconds(self, skill: str, count: int) -> list[float]:
+        """One task at a time."""
+        taken = []
+        for _ in range(count):
+            began = time.perf_counter()
+            await self.ask([task_of(skill)])
+            taken.append(1000 * (time.perf_counter() - began))
+        return taken
+
+
+async def echo(bootstrap: str, count: int) -> list[float]:
+    """Milliseconds of one record produced and read back by raw aiokafka."""
+    topic, taken = "comitia.heartbeats.v1", []
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    reader = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, fetch_max_wait_ms=10)
+    async with producer, reader:
+        await reader.seek_to_end()
+        for number in range(count):
+            mark, began = f"echo-{number}".encode(), time.perf_counter()
+            await producer.send(topic, b"", mark)
+            while (await reader.getone()).key != mark:
+                pass
+            taken.append(1000 * (time.perf_counter() - began))
+    return taken
+
+
+def quantiles(name: str, taken: list[float]) -> Figures:
+    ordered = sorted(taken)
+    p99 = ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
+    return {f"{name} p50 ms": statistics.median(ordered), f"{name} p99 ms": p99}
+
+
+async def measure(bootstrap: str, tasks: int, flood: int) -> Figures:
+    """One task at a time with real models and without; the peer before and after; then a flood."""
+    figures: Figures = {}
+    async with Client(bootstrap) as client:
+        await client.until_decided("noop")
+        await client.until_decided("sentiment")
+        before = await echo(bootstrap, tasks)
+        noop = await client.milliseconds("noop", tasks)
+        figures |= quantiles("one task, real models", await client.milliseconds("sentiment", tasks))
+        figures |= quantiles("one task, no model", noop)
+        figures |= quantiles("raw aiokafka echo", before + await echo(bootstrap, tasks))
+        began = time.perf_counter()
+        await client.ask([task_of("noop") for _ in range(flood)])
+        figures["tasks/s, no model"] = flood / (time.perf_counter() - began)
+    figures["one task without model / four raw echoes"] = figures["one task, no model p50 ms"] / (
+        HOPS * figures["raw aiokafka echo p50 ms"]
+    )
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--tasks", type=int, default=100)
+    parser.add_argument("--flood", type=int, default=5_000)
+    parser.add_argument("--port", type=int, default=19_392)
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        system(Path(folder), chosen.port) as (bootstrap, seconds, resident),
+    ):
+        env = {**os.environ, "COMITIA_BOOTSTRAP": bootstrap}
+        command = [sys.executable, "-m", "bench.noop_agent", *NOOP]
+        agent = subprocess.Popen(command, env=env, cwd=ROOT, stderr=subprocess.DEVNULL)
+        try:
+            figures = asyncio.run(measure(bootstrap, chosen.tasks, chosen.flood))
+        finally:
+            agent.terminate()
+            agent.wait()
+    figures["up to ready s"] = seconds
+    figures |= {f"resident MiB, {name}": value for name, value in sorted(resident.items())}
+    packages = ("aiokafka", "protobuf", "onnxruntime", "comitia")
+    report: dict[str, Any] = {
+        "machine": {"cpus": os.cpu_count(), "system": platform.platform()},
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in packages},
+        "figures": {name: round(value, 2) for name, value in figures.items()},
+        "goals": [],
+    }
+    for name, value in report["figures"].items():
+        print(f"{value:12.2f}  {name}")
+    if chosen.json:
+        chosen.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
