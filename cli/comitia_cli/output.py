@@ -15,6 +15,8 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 Json = Mapping[str, object]
+# Where a pipe gets text for people, there is no terminal to tell its width.
+PIPE_COLUMNS = 120
 
 
 def as_json(message: Message) -> str:
@@ -29,11 +31,14 @@ def as_dict(message: Message) -> dict[str, object]:
 
 
 class Printer:
-    """`plain`: JSON lines instead of Rich."""
+    """`json_asked`: JSON lines, on a terminal too. `for_people`: no JSON unless asked, not even in
+    a pipe.
+    """
 
-    def __init__(self, json_asked: bool = False) -> None:
-        self.plain = json_asked or not sys.stdout.isatty()
-        self.console = Console(highlight=False)
+    def __init__(self, json_asked: bool = False, *, for_people: bool = False) -> None:
+        terminal = sys.stdout.isatty()
+        self.plain = json_asked or not (terminal or for_people)
+        self.console = Console(highlight=False, width=None if terminal else PIPE_COLUMNS)
         self.remarks = Console(stderr=True, highlight=False)
 
     def show(self, thing: RenderableType) -> None:

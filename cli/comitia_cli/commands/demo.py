@@ -29,6 +29,7 @@ from comitia_cli.demo.table import case_line, report_view
 from comitia_cli.output import Printer
 from comitia_cli.places import folder_of, places
 from comitia_cli.shell import Session, run, shell_of
+from comitia_cli.show.system import system_table
 from comitia_cli.system.board import Board
 from comitia_cli.system.system import Wanted
 
@@ -50,11 +51,12 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running.")] = False,
     agents: options.Agents = None,
     models: options.Models = None,
+    json: options.AsJson = False,
 ) -> None:
     """Start a panel of small models, let it judge real inputs, and count who was right."""
     began = time.monotonic()
     where = places()
-    printer = Printer()
+    printer = Printer(json, for_people=True)
     wanted = Wanted(None, folder_of("agents", agents), folder_of("models", models))
     board = Board(where.state)
     # The set-up goes on in the background while the inputs are fetched.
@@ -62,8 +64,9 @@ def demo(
     try:
         dataset = read_dataset(data) if data else load_snippets(where.cache, printer.remark)
         if started is not None:
-            screen = Screen()
-            screen.ready(wait_until_ready(started, board, screen), "comitia down")
+            state = wait_until_ready(started, board, Screen())
+            printer.show(system_table(state))
+            printer.remark(f"ready after {state.ready_s:.1f} s")
         run_id = f"demo-{secrets.token_hex(4)}"
         chosen = draw(dataset, items, seed)
         tasks = make_tasks(dataset, chosen, run=run_id, seed=seed, timeout_ms=TIMEOUT_MS)
@@ -84,7 +87,7 @@ def demo(
             exits.say(f"{evaluation.remaining} inputs were not decided in time")
             raise typer.Exit(exits.NO_DECISION)
     finally:
-        if started is not None and not keep:
+        if started is not None and not keep and board.up():
             stop_system(where)
 
 

@@ -58,7 +58,8 @@ def _existing(name: str) -> Path:
     path = Path(name)
     if not path.is_file():
         raise ConfigError(
-            f"there is no file {name}: give a file of JSON lines, or - for standard input"
+            f"{name} is no file that can be read again: give one of JSON lines, "
+            "or - for standard input"
         )
     return path
 

@@ -56,7 +56,9 @@ def up(
     wanted = Wanted(bootstrap, folder_of("agents", agents), folder_of("models", models))
     if detach:
         screen = Screen()
-        screen.ready(wait_until_ready(start_detached(where, wanted), board, screen), "comitia down")
+        state = wait_until_ready(start_detached(where, wanted), board, screen)
+        screen.printer.show(system_table(state))
+        screen.ready(state, "comitia down")
     else:
         run(_supervise(where, wanted, shell_of(ctx).open_log))
 
@@ -101,10 +103,11 @@ class Screen:
     def ready(self, state: SystemState, how_to_stop: str) -> None:
         """The last word of a start."""
         self.printer.emit(asdict(state))
-        self.printer.show(system_table(state))
+        memory = human_bytes(memory_bytes(state))
         self.printer.show(
-            f"ready after {state.ready_s:.1f} s, {human_bytes(memory_bytes(state))} of memory. "
-            f'Ask: comitia ask "A gripping film." --options positive,negative   Stop: {how_to_stop}'
+            f"ready after {state.ready_s:.1f} s, {memory} of memory\n"
+            'ask:  comitia ask "A gripping film." --skill sentiment --options positive,negative\n'
+            f"stop: {how_to_stop}"
         )
 
 

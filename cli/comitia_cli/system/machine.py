@@ -85,9 +85,8 @@ def _onnxruntime() -> Finding:
             "machine",
             "onnxruntime",
             "wrong",
-            f"{words}: both are installed and overwrite each other. Uninstall both, then install "
-            "the one you want "
-            "(pip uninstall -y onnxruntime onnxruntime-gpu; make setup)",
+            f"{words}: both are installed and overwrite each other. Uninstall both and install one "
+            "again (pip uninstall -y onnxruntime onnxruntime-gpu), or run `make clean setup`",
         )
     return Finding("machine", "onnxruntime", "ok", words)
 

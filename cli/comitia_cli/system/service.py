@@ -7,6 +7,7 @@ In: what to run (`ServiceSpec`) and where its log goes. Out: its exit status, it
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import sys
@@ -22,6 +23,8 @@ LIFELINE = Path(__file__).with_name("lifeline.py")
 PROBE_TIMEOUT_S = 2.0
 WHY_CHARS_MAX = 300
 LOG_TAIL_BYTES = 8192
+# As the services' logging writes it: "2026-01-31 12:00:00,000 router ERROR ".
+_LOG_PREFIX = re.compile(r"^[\d-]{10} [\d:,]{12} \S+ [A-Z]+ ")
 
 
 @dataclass(frozen=True)
@@ -130,11 +133,13 @@ class Child:
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log that says something; "" when there is none."""
+    """The last line of a log that says something, without time, service and level; "" when there
+    is none.
+    """
     if not log.exists():
         return ""
     with log.open("rb") as file:
         file.seek(0, os.SEEK_END)
         file.seek(max(0, file.tell() - LOG_TAIL_BYTES))
         lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
-    return next((line for line in reversed(lines) if line), "")
+    return _LOG_PREFIX.sub("", next((line for line in reversed(lines) if line), ""))
