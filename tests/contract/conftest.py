@@ -2,6 +2,8 @@
 comitia.ports alone.
 """
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,26 +12,33 @@ from comitia.ports import Log
 from comitia.runtime.kafka_client import KafkaClient
 from comitia.runtime.kafka_log import KafkaLog
 from comitia.testing import LocalLog
-from tests.contract.world import World
+from tests.contract.world import SESSION_MS, TRANSACTION_MS, World
 
 
 @pytest.fixture(params=["local", "kafka"])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     if request.param == "local":
-        log: Log = LocalLog(session_timeout_ms=3_000, transaction_timeout_ms=2_000)
+        log: Log = LocalLog(session_timeout_ms=SESSION_MS, transaction_timeout_ms=TRANSACTION_MS)
     else:
         bootstrap = request.getfixturevalue("broker")
         kafka = KafkaLog(
             KafkaClient(
                 bootstrap,
                 "contract",
-                session_timeout_ms=3_000,
-                transaction_timeout_ms=2_000,
+                session_timeout_ms=SESSION_MS,
+                transaction_timeout_ms=TRANSACTION_MS,
                 fetch_wait_ms=20,
             )
         )
         await kafka.start()
         log = kafka
     world = World(log)
+    left: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: left.append(str(context)))
     yield world
     await world.close()
+    if request.param == "kafka":
+        # Errors that nobody looked at and clients that nobody closed are told when collected.
+        del log, world
+        gc.collect()
+    assert left == []

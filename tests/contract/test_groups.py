@@ -4,7 +4,7 @@ import pytest
 
 from comitia.errors import ConfigError, Retryable
 from comitia.ports import Committed, Partitions, Reader, ReaderSpec, TopicPartition
-from tests.contract.world import World, nothing, parts, read, until, values
+from tests.contract.world import SESSION_MS, World, nothing, parts, read, until, values
 
 
 async def test_members_share_all_partitions_without_overlap(world: World) -> None:
@@ -212,5 +212,5 @@ async def test_a_static_member_that_stays_away_loses_its_partitions(world: World
     two = await world.reader(ReaderSpec((topic,), group, instance_id="two"))
     await until(lambda: len(one.assignment()) == len(two.assignment()) == 1, one, two)
     await one.close()
-    await world.pass_ms(4_000)
+    await world.pass_ms(SESSION_MS)
     await until(lambda: len(two.assignment()) == 2, two)

@@ -4,7 +4,7 @@ import pytest
 
 from comitia.errors import Fenced, Poison
 from comitia.ports import Outgoing, Reader, ReaderSpec, TopicPartition, Writer
-from tests.contract.world import World, nothing, parts, read, until, values
+from tests.contract.world import TRANSACTION_MS, World, nothing, parts, read, until, values
 
 
 async def send(writer: Writer, topic: str, value: bytes, partition: int = 0) -> int:
@@ -190,8 +190,7 @@ async def test_a_transaction_left_open_too_long_fences_its_writer(world: World) 
     writer = await world.writer(world.name("id"))
     await writer.begin()
     await send(writer, topic, b"late")
-    # The coordinator looks for overdue transactions every ten seconds.
-    await world.pass_ms(2_001)
+    await world.pass_ms(TRANSACTION_MS)
     await until(lambda: ends_at(committed, TopicPartition(topic, 0), 2), committed)
     with pytest.raises(Fenced):
         await writer.commit()
@@ -239,12 +238,13 @@ async def test_misuse_is_a_bug_of_the_caller_and_says_so(world: World) -> None:
 
 async def test_offsets_at_stop_at_the_last_stable_offset(world: World) -> None:
     topic = await world.topic()
-    committed, _ = await readers(world, topic)
+    committed, uncommitted = await readers(world, topic)
     where = TopicPartition(topic, 0)
-    (first,) = await world.append(topic, b"before")
-    await world.pass_ms(20)
+    await world.append(topic, b"before")
     writer = await world.writer(world.name("id"))
     await writer.begin()
     await send(writer, topic, b"inside")
-    found = await committed.offsets_at(parts(topic, 0), first.timestamp_ms + 1)
-    assert found[where] == 1
+    await world.pass_ms(20)
+    (behind,) = await world.append(topic, b"behind")
+    assert (await committed.offsets_at(parts(topic, 0), behind.timestamp_ms))[where] == 1
+    assert (await uncommitted.offsets_at(parts(topic, 0), behind.timestamp_ms))[where] == 2

@@ -23,7 +23,9 @@ from comitia.ports import (
 from comitia.testing import LocalLog
 
 # Long enough for a loaded machine.
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
+SESSION_MS = 6_000
+TRANSACTION_MS = 6_000
 FETCH_MS = 200
 
 

@@ -11,7 +11,6 @@ is replaced.
 """
 
 import asyncio
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer
@@ -26,8 +25,7 @@ from comitia.ports import Committed, OnPartitions, Partitions, ReaderSpec, Recor
 from comitia.runtime.kafka_admin import KafkaAdmin
 from comitia.runtime.kafka_client import KafkaClient
 from comitia.runtime.kafka_errors import RAISED, mapped, translate
-
-_log = logging.getLogger(__name__)
+from comitia.runtime.kafka_stop import stop_consumer
 
 
 def _ours(partitions: Iterable[KafkaPartition]) -> Partitions:
@@ -250,21 +248,7 @@ class KafkaReader:
         self._stood_at, self._dead = {}, False
 
     async def _stop(self, consumer: AIOKafkaConsumer) -> None:
-        try:
-            async with asyncio.timeout(self._client.request_timeout_ms / 1000):
-                await consumer.stop()
-        except RAISED:
-            # The coordinator ended with an error or cannot be reached: the group finds out by the
-            # missing heartbeats.
-            _log.warning("%s: closed without leaving the group", self._doing, exc_info=True)
-            await consumer._client.close()
-        except asyncio.CancelledError:
-            # aiokafka 0.14 cancels its fetches when it stops, and lets that escape from those that
-            # wait for a broker that is away. Unless it is we who are cancelled, it is no news.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            await consumer._client.close()
+        await stop_consumer(consumer, self._client.request_timeout_ms, self._doing)
 
     def _held(self, partitions: Partitions) -> list[KafkaPartition]:
         """Those that are still ours: whoever pauses or resumes may not know of a rebalance yet."""

@@ -13,7 +13,6 @@ asked again.
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -28,9 +27,8 @@ from comitia.errors import ComitiaError, ConfigError, Fenced, Poison, Retryable
 from comitia.ports import Ack, Outgoing, TopicSpec
 from comitia.runtime.kafka_client import KafkaClient
 from comitia.runtime.kafka_errors import RAISED, translate
+from comitia.runtime.kafka_stop import stop_producer
 from comitia.runtime.partitioner import partition_of
-
-_log = logging.getLogger(__name__)
 
 FindTopic = Callable[[str], Awaitable[TopicSpec]]
 _BATCH_BYTES_MAX = 64 * 1024
@@ -85,7 +83,7 @@ class KafkaWriter:
             async with asyncio.timeout(2 * self._client.request_timeout_ms / 1000):
                 await self._producer.start()
         except RAISED as error:
-            await self._stop(self._producer)
+            await self._stop()
             who = f" with transactional id {self._id}" if self._id else ""
             raise translate(error, f"starting a writer{who} at {self._client.bootstrap}") from error
 
@@ -150,7 +148,7 @@ class KafkaWriter:
         """
         if self._dead is None:
             self._dead = Retryable("this writer is closed")
-        await self._stop(self._producer)
+        await self._stop()
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
@@ -196,6 +194,9 @@ class KafkaWriter:
             mapped = self._failed(error, f"writing to {topic}")
             if not ack.done():
                 ack.set_exception(mapped)
+                if self._id is not None:
+                    # commit() looks at every one; who aborts need not.
+                    ack.exception()
         elif not ack.done():
             found = future.result()
             by_broker = found.timestamp_type == _TIMESTAMP_IS_APPEND_TIME
@@ -248,7 +249,7 @@ class KafkaWriter:
         async with self._replacing:
             if not self._broken or self._id is not None:
                 return
-            await self._stop(self._producer)
+            await self._stop()
             self._producer = self._make()
             await self.start()
             self._broken = False
@@ -265,16 +266,9 @@ class KafkaWriter:
         except (*RAISED, AssertionError) as error:
             raise self._failed(error, doing) from error
 
-    async def _stop(self, producer: AIOKafkaProducer) -> None:
-        try:
-            async with asyncio.timeout(self._client.request_timeout_ms / 1000):
-                await producer.stop()
-        except RAISED:
-            # What is queued cannot be delivered: end what aiokafka has running for it.
-            _log.warning("closing a writer at %s without it", self._client.bootstrap, exc_info=True)
-            if producer._sender.sender_task is not None:
-                producer._sender.sender_task.cancel()
-            await producer.client.close()
+    async def _stop(self) -> None:
+        doing = f"writing to {self._client.bootstrap}"
+        await stop_producer(self._producer, self._client.request_timeout_ms, doing)
 
     def _transactional(self, *, begun: bool) -> None:
         if self._id is None:
