@@ -36,7 +36,7 @@ class Count:
 
 
 class Counting:
-    """Two answers decide; the deadline decides with what there is; `two-rounds` asks once more."""
+    """Two answers decide, in a second round three; the deadline decides with what there is."""
 
     def __init__(self) -> None:
         self.steps = 0
@@ -71,7 +71,7 @@ class Counting:
             state.round = event.message.round_opened.round
         elif kind == "task_failed":
             return state, self._decide(state, task_id, d.DECISION_STATUS_FAILED)
-        if state.opened and len(state.answers) >= 2:
+        if state.opened and len(state.answers) > state.round:
             if task_id == "two-rounds" and state.round == 1:
                 return state, self._second_round(task_id)
             return state, self._decide(state, task_id, d.DECISION_STATUS_DECIDED)
