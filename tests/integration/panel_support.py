@@ -19,6 +19,7 @@ from comitia.ports import Log, Outgoing, Reader, ReaderSpec
 from comitia.runtime.kafka_log import KafkaLog
 from comitia.topics import Names
 from comitia.v1.decision_pb2 import Decision
+from comitia.v1.heartbeat_pb2 import Heartbeat
 from comitia.v1.task_pb2 import Task
 
 ROOT = Path(__file__).parents[2]
@@ -128,13 +129,27 @@ class Client:
                     return decision
         raise AssertionError(f"task {task.id} was not decided")
 
-    async def seated(self, make: Callable[[str], Task], *agents: str) -> Decision:
-        """Ask (by `make(task id)`) again until all of `agents` sit on the panel; its decision."""
-        seen: set[str] = set()
+    async def alive(self, *agents: str) -> None:
+        """Wait until each of `agents` has sent a heartbeat: it is loaded and takes work."""
+        reader = await self.log.reader(ReaderSpec(topics=(self._names.topic("heartbeats"),)))
+        missing = set(agents)
+        try:
+            for _ in range(ATTEMPTS_MAX):
+                self._processes.check()
+                for record in await reader.fetch(500, FETCH_MS):
+                    missing.discard(Heartbeat.FromString(record.value or b"").agent)
+                if not missing:
+                    return
+        finally:
+            await reader.close()
+        raise AssertionError(f"{sorted(missing)} sent no heartbeat")
+
+    async def decided_by(self, make: Callable[[str], Task], *agents: str) -> Decision:
+        """Ask (by `make(task id)`) until the router has met all of `agents`; their decision."""
+        voted: set[str] = set()
         for attempt in range(ATTEMPTS_MAX):
             decision = await self.decide(make(f"t-{attempt}"))
-            seats = [*decision.missing, *decision.late]
-            seen = {ballot.agent for ballot in decision.ballots} | {seat.agent for seat in seats}
-            if seen >= set(agents):
+            voted = {ballot.agent for ballot in decision.ballots}
+            if voted >= set(agents):
                 return decision
-        raise AssertionError(f"only {sorted(seen)} sat on the panel")
+        raise AssertionError(f"only {sorted(voted)} voted")

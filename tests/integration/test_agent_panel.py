@@ -28,7 +28,7 @@ from tests.integration.panel_support import ROOT, Client, Processes
 DECODER, ENCODER = "smollm2-135m-instruct", "minilm-l6-v2"
 OURS = ("critic", "one-word", "reporter")
 CHOICE = AnswerFormat(choice=ChoiceFormat(options=[Option(id="positive"), Option(id="negative")]))
-BROADCAST = Policy(selection=Selection.SELECTION_BROADCAST)
+ALL = Selection.SELECTION_BROADCAST
 
 
 def built(name: str, cache_dir: Path) -> None:
@@ -53,17 +53,17 @@ def panel(
         yield processes
 
 
-def review(text: str, task_id: str) -> Task:
+def review(text: str, task_id: str, quorum: int = 3) -> Task:
     return Task(
         id=task_id, skill="sentiment", input=Input(text=text), format=CHOICE,
-        timeout_ms=60_000, policy=BROADCAST,
+        timeout_ms=60_000, policy=Policy(selection=ALL, quorum=quorum),
     )  # fmt: skip
 
 
 def question(text: str, task_id: str, asked: AnswerFormat) -> Task:
     return Task(
         id=task_id, skill="answer", input=Input(text=text), format=asked,
-        timeout_ms=60_000, policy=BROADCAST,
+        timeout_ms=60_000, policy=Policy(selection=ALL, quorum=3),
     )  # fmt: skip
 
 
@@ -74,7 +74,8 @@ def outcomes(decision: Decision) -> dict[str, str | None]:
 async def test_a_panel_of_real_models_decides_choices_text_and_numbers(panel: Processes) -> None:
     client = await Client.open(panel)
     try:
-        good = await client.seated(lambda i: review("A warm, funny, wonderful film.", i), *OURS)
+        await client.alive(*OURS)
+        good = await client.decided_by(lambda i: review("A warm, funny, wonderful film.", i), *OURS)
         bad = await client.decide(review("A dull and stupid mess, a waste of time.", "bad"))
         number = AnswerFormat(number=NumberFormat(min=0))
         days = await client.decide(question("How many days has a week?", "days", number))
@@ -104,7 +105,11 @@ async def test_a_faststream_agent_from_outside_joins_a_panel_and_is_counted(
         assert await add(Session(client.log, panel.names, settings), card)
         panel.start("faststream", command)
         text = "A charming, clever and funny film."
-        decision = await client.seated(lambda i: review(text, f"own-{i}"), *OURS, "word-counter")
+        await client.alive(*OURS)
+        # Everybody must vote, so that the decision waits for the app to start.
+        decision = await client.decided_by(
+            lambda i: review(text, f"own-{i}", 4), *OURS, "word-counter"
+        )
     finally:
         await client.close()
     assert outcomes(decision)["word-counter"] == "value"
