@@ -261,6 +261,9 @@ def test_a_decided_task_is_remembered_with_its_digest_and_meets_after() -> None:
         assert s.fold.after_seen == [("a", b"digest"), ("a", b"digest")]
         letter = DeadLetterMessage.FromString(s.world.records(LETTERS)[0].value or b"")
         assert (letter.topic, letter.offset, letter.reason) == (EVENTS, 4, "DUPLICATE_ID")
+        await asyncio.sleep(1)
+        metrics = s.runtime.telemetry.exposition().decode()
+        assert 'comitia_answers_dropped_total{comitia_reason="AFTER_DECISION"} 1.0' in metrics
         await s.kill()
         await s.live()
         assert {name for name, _ in s.fold.after_seen} == {"a"}

@@ -8,12 +8,14 @@ import asyncio
 from dataclasses import dataclass, field
 
 from comitia.errors import Poison, Retryable
-from comitia.ports import Reader, Record, TopicPartition
+from comitia.ports import Committed, Reader, Record, TopicPartition
 from comitia.runtime.codec import UNREADABLE
 from comitia.runtime.context import Runtime
 from comitia.runtime.delivery import Delivery, trace_of
 from comitia.runtime.partition_state import PartitionState
 from comitia.telemetry import spans
+from comitia.telemetry.names import ANSWERS_DROPPED, Attribute
+from comitia.telemetry.setup import Telemetry
 from comitia.v1.panel_event_pb2 import PanelEvent
 
 
@@ -64,3 +66,17 @@ class Held:
             return await reader.position(self.tp) >= end
         except Retryable:
             return False  # not ours any more, or the broker is away: look again after a fetch
+
+    def position(self, before_ms: int, decided_max: int) -> Committed | None:
+        """Forget decisions older than `before_ms` or beyond `decided_max`; what may be committed:
+        the low-water mark, and where to begin in `decisions`.
+        """
+        self.state.prune(before_ms, decided_max)
+        return Committed(self.state.low_water(), str(self.state.decisions_from()))
+
+    def tell(self, telemetry: Telemetry) -> None:
+        """Count what the fold has dropped since the last time."""
+        for reason, count in self.state.dropped.items():
+            attributes: dict[str, str] = {Attribute.COMITIA_REASON: reason}
+            telemetry.add(ANSWERS_DROPPED, count, attributes)
+        self.state.dropped.clear()

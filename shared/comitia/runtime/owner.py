@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from comitia.errors import Fenced, Retryable
-from comitia.ports import Committed, Partitions, Reader, ReaderSpec, TopicPartition, Writer
+from comitia.ports import Partitions, Reader, ReaderSpec, TopicPartition, Writer
 from comitia.runtime import take_over
 from comitia.runtime.context import Runtime
 from comitia.runtime.delivery import Delivery
@@ -235,11 +235,9 @@ class _Owner:
         if not live:
             return
         before_ms = self._runtime.clock.now_ms() - self._spec.duplicate_window_ms
-        positions: dict[TopicPartition, Committed | None] = {}
+        positions = {held.tp: held.position(before_ms, self._spec.decided_max) for held in live}
         for held in live:
-            held.state.prune(before_ms, self._spec.decided_max)
-            metadata = str(held.state.decisions_from())
-            positions[held.tp] = Committed(held.state.low_water(), metadata)
+            held.tell(self._runtime.telemetry)
         await self._commits.commit(positions)
 
     async def _drain(self) -> None:
@@ -263,6 +261,8 @@ class _Owner:
     # The hooks neither await nor do I/O: they only drop state and start take-overs.
     def _assigned(self, partitions: Partitions) -> None:
         self._assigned_once = True
+        if self._closing:
+            return
         if self._connected.is_set():
             self._commits.forget()
             self._reader.pause(partitions)

@@ -8,7 +8,7 @@ their later events open nothing.
 """
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +52,8 @@ class PartitionState:
         self.next = start
         self.decided: dict[str, DecidedTask] = {}
         self.decisions_next = 0
+        # Answers that were not counted, by reason, until somebody has told the metrics.
+        self.dropped: Counter[str] = Counter()
         self._fold = fold
         self._load = load
         self._decisions = decisions
@@ -91,6 +93,8 @@ class PartitionState:
         decided = self.decided.get(task_id)
         if decided is not None:
             decided.event_offset = offset
+            if message.WhichOneof("event") == "answer":
+                self.dropped["AFTER_DECISION"] += 1
             self._wait(offset, self._fold.after(decided, recorded), (record, trace), None)
             return
         task = self._open.get(task_id)

@@ -135,10 +135,6 @@ FOLD_DURATION = Metric(
     "comitia.fold.duration", "histogram", "s", "From taking a partition over to going live.",
     (), (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
 )  # fmt: skip
-EVENTS_AFTER_DECISION = Metric(
-    "comitia.events.after_decision", "counter", "{event}", "Events of decided tasks.",
-    (Attribute.COMITIA_REASON,),
-)  # fmt: skip
 ANSWERS_DROPPED = Metric(
     "comitia.answers.dropped", "counter", "{answer}", "Answers that were not counted.",
     (Attribute.COMITIA_REASON,),
@@ -162,6 +158,6 @@ RETRIES = Metric(
 
 METRICS: tuple[Metric, ...] = (
     CONSUMED, SENT, TOKEN_USAGE, OPERATION_DURATION, DEAD_LETTERS, DECISIONS, TASKS_OPEN,
-    TASKS_OPEN_BYTES, TASKS_DECIDED, FOLD_DURATION, EVENTS_AFTER_DECISION, ANSWERS_DROPPED,
+    TASKS_OPEN_BYTES, TASKS_DECIDED, FOLD_DURATION, ANSWERS_DROPPED,
     ASSIGNMENTS_DROPPED, IN_FLIGHT, WAITING, RETRIES,
 )  # fmt: skip

@@ -8,6 +8,7 @@ records is passed on all the same, by the codec.
 """
 
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -97,6 +98,7 @@ def setup(service: str, instance: str, environ: Mapping[str, str]) -> Telemetry:
             Attribute.SERVICE_NAME: environ.get("OTEL_SERVICE_NAME") or f"comitia-{service}",
             Attribute.SERVICE_NAMESPACE: "comitia",
             Attribute.SERVICE_INSTANCE_ID: instance,
+            Attribute.SERVICE_VERSION: version("comitia"),
         }
     )
     registry = CollectorRegistry()
