@@ -197,6 +197,16 @@ def test_other_refusals(tmp_path: Path) -> None:
     (tmp_path / "broken.gguf").write_bytes(b"GGUF but not much more")
     with pytest.raises(ConfigError, match="not a readable GGUF"):
         export(card_of(tmp_path / "broken.gguf"), tmp_path)
+    config = decoder_config("llama")
+    del config["rms_norm_eps"]
+    write_decoder(tmp_path / "silent", config)
+    with pytest.raises(ConfigError, match="do not say 'rms_norm_eps'"):
+        export(card_of(tmp_path / "silent"), tmp_path)
+    write_decoder(tmp_path / "short", decoder_config("llama"))
+    with (tmp_path / "short/model.safetensors").open("r+b") as file:
+        file.truncate(100_000)
+    with pytest.raises(ConfigError, match="weights end before tensor"):
+        export(card_of(tmp_path / "short"), tmp_path)
     with pytest.raises(ConfigError, match="no weights at"):
         export(card_of(tmp_path / "nowhere"), tmp_path)
     write_encoder(tmp_path / "missing", encoder_config())

@@ -67,8 +67,8 @@ def read_tokenizer(facts: GgufFacts) -> Tokenizer:
             "instead."
         )
     rule = rules[rule_name]
-    tokens, types = facts.get("tokenizer.ggml.tokens"), facts.get("tokenizer.ggml.token_type")
-    merges = [tuple(merge.split(" ", 1)) for merge in facts.get("tokenizer.ggml.merges")]
+    tokens, types = facts.need("tokenizer.ggml.tokens"), facts.need("tokenizer.ggml.token_type")
+    merges = [tuple(merge.split(" ", 1)) for merge in facts.need("tokenizer.ggml.merges")]
     vocab = {text: number for number, text in enumerate(tokens)}
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges, ignore_merges=rule.whole_words))
     tokenizer.pre_tokenizer, tokenizer.decoder = rule.pre, decoders.ByteLevel()
@@ -80,7 +80,7 @@ def read_tokenizer(facts: GgufFacts) -> Tokenizer:
             [AddedToken(text, special=special, normalized=False) for text in chosen]
         )
     if facts.get("tokenizer.ggml.add_bos_token", rule.begins_with_bos):
-        first = facts.get("tokenizer.ggml.bos_token_id")
+        first = facts.need("tokenizer.ggml.bos_token_id")
         tokenizer.post_processor = processors.TemplateProcessing(
             single=f"{tokens[first]} $A", special_tokens=[(tokens[first], first)]
         )

@@ -33,6 +33,13 @@ class GgufFacts:
         found = self.reader.fields.get(key)
         return default if found is None else found.contents()
 
+    def need(self, key: str) -> Any:
+        """A value that must be there. Raises ConfigError."""
+        found = self.get(key)
+        if found is None:
+            raise ConfigError(f"The GGUF file does not say {key}; it is not complete.")
+        return found
+
 
 class GgufWeights:
     """Weights of a GGUF file. Raises ConfigError for an architecture outside the families."""
@@ -55,8 +62,11 @@ class GgufWeights:
         def get(key: str, default: Any = None) -> Any:
             return facts.get(f"{family}.{key}", default)
 
-        heads, layers = get("attention.head_count"), get("block_count")
-        head_dim = get("attention.key_length", get("embedding_length") // heads)
+        def need(key: str) -> Any:
+            return facts.need(f"{family}.{key}")
+
+        heads, layers = need("attention.head_count"), need("block_count")
+        head_dim = get("attention.key_length", need("embedding_length") // heads)
         if get("rope.dimension_count", head_dim) != head_dim or get("expert_count", 0):
             raise ConfigError("Partial rotary positions and mixtures of experts are not supported.")
         kind = str(get("rope.scaling.type", "none")).replace("none", "default")
@@ -69,10 +79,10 @@ class GgufWeights:
             heads=heads,
             kv_heads=get("attention.head_count_kv", heads),
             head_dim=head_dim,
-            hidden=get("embedding_length"),
+            hidden=need("embedding_length"),
             vocab=int(self._tensors["token_embd.weight"].shape[1]),
-            positions=get("context_length"),
-            epsilon=get("attention.layer_norm_rms_epsilon"),
+            positions=need("context_length"),
+            epsilon=need("attention.layer_norm_rms_epsilon"),
             inverse_frequency=frequency.astype(np.float32),
             windows=(None,) * layers,
         )

@@ -82,6 +82,10 @@ def export(
                 )
             else:
                 contract, shape, nodes = _build(card, source, draft, progress)
+        except KeyError as error:
+            raise ConfigError(
+                f"The model's own settings in {source} do not say {error}; complete them."
+            ) from error
         except OSError as error:
             raise cache_error(draft.parent, error) from error
         progress("writing the manifest", 2, 3)

@@ -51,7 +51,10 @@ class Safetensors:
                 f"Tensor {name} is of type {entry['dtype']}; known are {', '.join(_KINDS)}."
             )
         low, high = entry["data_offsets"]
-        array = raw[start + low : start + high].view(_KINDS[entry["dtype"]]).reshape(entry["shape"])
+        stored = raw[start + low : start + high]
+        if len(stored) != high - low:
+            raise ConfigError(f"The weights end before tensor {name} does; fetch the file again.")
+        array = stored.view(_KINDS[entry["dtype"]]).reshape(entry["shape"])
         if entry["dtype"] == "BF16":
             return (array.astype(np.uint32) << 16).view(np.float32)
         return array.astype(np.float32)
