@@ -6,14 +6,15 @@ import asyncio
 import socket
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from aiokafka.errors import KafkaError
 
-from comitia.broker import HOST
+from comitia.broker import HOST, BrokerSettings, EmbeddedBroker
 from comitia.config import KafkaSettings, load
 from comitia.errors import ConfigError, Fenced, Poison, Retryable
-from comitia.ports import Committed, Outgoing, ReaderSpec, TopicPartition, TopicSpec
+from comitia.ports import Committed, Outgoing, Reader, ReaderSpec, TopicPartition, TopicSpec
 from comitia.runtime.kafka_client import KafkaClient
 from comitia.runtime.kafka_log import KafkaLog
 from comitia.runtime.kafka_writer import KafkaWriter
@@ -133,6 +134,43 @@ async def test_a_broker_that_never_answers_is_named() -> None:
         with pytest.raises(Retryable, match=address):
             await log.start()
         await log.close()
+
+
+async def test_a_broker_that_goes_away_is_told_by_fetch_until_it_is_back(
+    tmp_path: Path, cache_dir: Path
+) -> None:
+    with EmbeddedBroker(BrokerSettings(tmp_path, cache_dir, free_ports(2))) as running:
+        log = KafkaLog(KafkaClient(running.bootstrap, request_timeout_ms=2_000))
+        await log.start()
+        name = await topic(log)
+        writer, reader = await log.writer(), await log.reader(ReaderSpec((name,)))
+        await (await writer.send(Outgoing(name, b"before")))
+        async with asyncio.timeout(300):
+            while not await reader.fetch(10, 100):
+                pass
+            await asyncio.to_thread(running.stop_node, 0)
+            with pytest.raises(Retryable, match=rf"{running.bootstrap}: no answer.*is the broker"):
+                while True:
+                    await reader.fetch(10, 100)
+            await asyncio.to_thread(running.start_node, 0)
+            await (await writer.send(Outgoing(name, b"after")))
+            assert [value async for value in recovered(reader)] == [b"after"]
+        await reader.close()
+        await writer.close()
+        await log.close()
+
+
+async def recovered(reader: Reader) -> AsyncIterator[bytes | None]:
+    """The next record's value, however often fetch says that the broker is away."""
+    while True:
+        try:
+            found = await reader.fetch(10, 100)
+        except Retryable:
+            continue
+        for record in found:
+            yield record.value
+        if found:
+            return
 
 
 async def test_an_acknowledgement_that_does_not_come_is_retryable(
