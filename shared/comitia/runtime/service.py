@@ -129,6 +129,7 @@ async def serve(
     """The life of a service in the running event loop; returns after the drain."""
     stop = asyncio.Event()
     _on_signals(stop, settings.grace_ms)
+    asyncio.get_running_loop().set_exception_handler(_in_the_background)
     instance = f"{name}-{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
     telemetry = setup(name, instance, os.environ)
     health = Health()
@@ -191,6 +192,8 @@ async def _compose(service: Service[S], compose: Callable[[Service[S]], Awaitabl
         await compose(service)
     except Stopped:
         return
+    # Let the loops begin: each names what it waits for before anything else.
+    await asyncio.sleep(0)
     service.runtime.health.set("start", None)
 
 
@@ -231,6 +234,11 @@ def _on_signals(stop: asyncio.Event, grace_ms: int) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, received, number)
+
+
+def _in_the_background(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Errors of tasks that nobody awaits, such as a client library's own: one line each."""
+    _LOG.error("%s: %r", context["message"], context.get("exception"))
 
 
 def _log_to_stderr(name: str) -> None:
