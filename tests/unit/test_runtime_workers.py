@@ -1,128 +1,20 @@
 """The workers loop on LocalLog: completion in any order, bounds, deadlines, stops, retries."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
-from comitia.effects import Effect, Publish, Recorded
 from comitia.errors import Overloaded, Poison, Retryable
 from comitia.ports import ReaderSpec, TopicPartition
 from comitia.runtime.stopped_tasks import StoppedTasks
 from comitia.runtime.tables import Tables
-from comitia.runtime.workers import Workers, WorkersSpec
 from comitia.v1 import answer_pb2
 from comitia.v1.answer_pb2 import AbstentionReason
 from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.control_pb2 import Control
 from comitia.v1.dead_letter_pb2 import DeadLetter
-from comitia.v1.panel_event_pb2 import PanelEvent
-from tests.unit.runtime_world import World, simulate, until
-
-INBOX = "comitia.inbox.anna.v1"
-EVENTS = "comitia.panel-events.v1"
-LETTERS = "comitia.dead-letters.v1"
-CONTROL = "comitia.control.v1"
-GROUP = "comitia.agent.anna"
-FAR = 2**50
-
-
-class Agent:
-    """Answers when told to; counts what it began."""
-
-    def __init__(self, world: World, *free: str) -> None:
-        self.world = world
-        self.begun: list[str] = []
-        self.most = 0
-        self.now = 0
-        self.free: dict[str, asyncio.Event] = {}
-        self.failing: dict[str, list[Exception]] = {}
-        self.answer_all = not free
-
-    def let(self, name: str) -> asyncio.Event:
-        return self.free.setdefault(name, asyncio.Event())
-
-    async def answer(self, recorded: Recorded[Assignment]) -> Sequence[Effect]:
-        assignment = recorded.message
-        self.begun.append(assignment.id)
-        self.now += 1
-        self.most = max(self.most, self.now)
-        try:
-            if self.failing.get(assignment.id):
-                raise self.failing[assignment.id].pop(0)
-            if assignment.id in self.free:
-                await self.free[assignment.id].wait()
-        finally:
-            self.now -= 1
-        event = PanelEvent(task_id=assignment.task.id)
-        event.answer.assignment_id = assignment.id
-        if assignment.id == "huge":
-            event.answer.rationale = "x" * 5_000_000
-        return (
-            Publish(assignment.reply_topic, assignment.task.id, event, assignment.reply_partition),
-        )
-
-
-def work(name: str, deadline_ms: int = FAR) -> Assignment:
-    made = Assignment(id=name, deadline_ms=deadline_ms, reply_topic=EVENTS, reply_partition=1)
-    made.task.id = f"task-{name}"
-    return made
-
-
-class Story:
-    def __init__(self, in_flight_max: int = 4, stopped: Any = None) -> None:
-        self.world = World()
-        self.agent = Agent(self.world)
-        self.in_flight_max = in_flight_max
-        self.stopped = stopped
-        self.runtime: Any = None
-        self.workers: Workers
-        self.loop: asyncio.Task[None] | None = None
-
-    def run(self, story: Any) -> None:
-        async def whole() -> None:
-            await self.world.create("anna")
-            await story()
-            if self.loop is not None:
-                await self.stop()
-
-        simulate(self.world, whole())
-
-    async def start(self, **changes: Any) -> None:
-        self.runtime = self.world.runtime("agent", **changes)
-        more = {"stopped": self.stopped} if self.stopped is not None else {}
-        spec = WorkersSpec("anna", self.in_flight_max, self.agent.answer, **more)
-        self.workers = Workers(self.runtime, spec)
-        self.loop = asyncio.create_task(self.workers.run())
-
-    async def stop(self) -> None:
-        assert self.loop is not None
-        self.runtime.stop.set()
-        for event in self.agent.free.values():
-            event.set()
-        await self.loop
-        self.loop = None
-
-    async def kill(self) -> None:
-        assert self.loop is not None
-        self.loop.cancel()
-        await asyncio.wait({self.loop})
-        self.loop = None
-
-    async def write(self, *assignments: Assignment) -> None:
-        for assignment in assignments:
-            await self.world.write(INBOX, assignment.task.id, assignment, partition=0)
-
-    def answers(self) -> list[answer_pb2.Answer]:
-        return [e.answer for e in self.world.messages(EVENTS, PanelEvent)]
-
-    def answered(self) -> list[str]:
-        return [a.assignment_id for a in self.answers()]
-
-    @property
-    def mark(self) -> int | None:
-        return self.world.committed(GROUP, INBOX, 0)
+from tests.unit.runtime_world import until
+from tests.unit.workers_world import CONTROL, EVENTS, FAR, GROUP, INBOX, LETTERS, Story, work
 
 
 def test_answers_leave_in_any_order_and_the_mark_waits_for_the_oldest() -> None:
