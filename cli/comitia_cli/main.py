@@ -3,8 +3,10 @@
 Composition root of the command line: tests call `app` with a Shell of their own.
 """
 
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 import typer
 from typer import TyperException
@@ -57,8 +59,15 @@ for name, group in GROUPS.items():
     app.add_typer(group, name=name)
 
 
+def _terminate(number: int, frame: FrameType | None) -> None:
+    del frame
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Entry point. Exit codes are those of `comitia_cli.exits`."""
+    # As an exception, so that a command that is told to end stops what it started.
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         status = app(standalone_mode=False)
     except TyperException as error:
