@@ -1,7 +1,8 @@
 """Settings: the environment, read once at start into frozen objects.
 
-Every variable begins with `COMITIA_`; the classes below are the whole list. A value that cannot be used ends the start with a
-ConfigError that names the variable. Paths of state and cache follow the XDG base directory specification.
+Every variable begins with `COMITIA_`; the classes below are the whole list. A value that cannot be
+used ends the start with a ConfigError that names the variable. Paths of state and cache follow the
+XDG base directory specification.
 """
 
 import os
@@ -24,7 +25,9 @@ def _xdg(variable: str, fallback: str) -> Path:
 
 
 class Settings(BaseSettings):
-    """Base: `COMITIA_<FIELD>` sets a field; unknown `COMITIA_` variables of other services are left alone."""
+    """Base: `COMITIA_<FIELD>` sets a field; unknown `COMITIA_` variables of other services are left
+    alone.
+    """
 
     model_config = SettingsConfigDict(env_prefix="COMITIA_", frozen=True, extra="ignore")
 
@@ -92,7 +95,8 @@ class AggregatorSettings(ServiceSettings):
 class AgentSettings(ServiceSettings, DirectorySettings):
     """Which agents this process serves and how much work it takes at once."""
 
-    # Paths of agent cards (YAML), separated by the platform's path separator (":"); all of one model.
+    # Paths of agent cards (YAML), separated by the platform's path separator (":"); all of one
+    # model.
     agent_cards: str = Field(min_length=1)
     # Folder of model cards.
     models_dir: Path = Path("models")
@@ -102,7 +106,9 @@ class AgentSettings(ServiceSettings, DirectorySettings):
 
 
 def load(settings: type[S], overrides: Mapping[str, object] | None = None) -> S:
-    """Read `settings` from the environment; `overrides` win. ConfigError names every variable that is wrong."""
+    """Read `settings` from the environment; `overrides` win. ConfigError names every variable that
+    is wrong.
+    """
     try:
         return settings(**dict(overrides or {}))
     except ValidationError as error:

@@ -7,8 +7,9 @@
     |-- Overloaded    no room now: refuse the work, do not queue it without bound
     `-- ConfigError   a setting, a file or the environment is wrong: stop, and say what to change
 
-Errors of third parties are turned into these at the edge, in the adapter that called the third party.
-Each message says what is wrong and what to change; the program's name and a stack trace are not part of it.
+Errors of third parties are turned into these at the edge, in the adapter that called the third
+party. Each message says what is wrong and what to change; the program's name and a stack trace are
+not part of it.
 """
 
 
@@ -30,7 +31,8 @@ class Fenced(Retryable):
 class Poison(ComitiaError):
     """A message that can never be processed.
 
-    `reason` is short, stable and in capitals (UNREADABLE, TOO_LONG, DUPLICATE_ID, ...); it names the kind of dead letter.
+    `reason` is short, stable and in capitals (UNREADABLE, TOO_LONG, DUPLICATE_ID, ...); it names
+    the kind of dead letter.
     """
 
     def __init__(self, message: str, reason: str = "POISON") -> None:

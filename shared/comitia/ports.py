@@ -1,7 +1,9 @@
-"""What Comitia asks of the outside world, as small Protocols: Clock, Log (with Reader and Writer), Model.
+"""What Comitia asks of the outside world, as small Protocols: Clock, Log (with Reader and Writer),
+Model.
 
-Adapters implement them: comitia.runtime (Apache Kafka through aiokafka) and comitia.inference (ONNX Runtime) for real,
-comitia.testing (LocalLog, ManualClock, ScriptedModel) for tests. One suite checks both sides of each port.
+Adapters implement them: comitia.runtime (Apache Kafka through aiokafka) and comitia.inference (ONNX
+Runtime) for real, comitia.testing (LocalLog, ManualClock, ScriptedModel) for tests. One suite
+checks both sides of each port.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,7 +17,7 @@ from comitia.values import value
 
 
 class Clock(Protocol):
-    """Time as an argument. Both are milliseconds; only differences of `monotonic_ms` mean anything."""
+    """Time as an argument, in milliseconds. Only differences of `monotonic_ms` mean anything."""
 
     def now_ms(self) -> int:
         """The broker's clock, as well as it is known: milliseconds since 1970-01-01 UTC."""
@@ -34,7 +36,9 @@ class TopicPartition:
 
 @value
 class Record:
-    """A record as read. `timestamp_ms`: append time where the topic keeps append time, else the producer's time."""
+    """A record as read. `timestamp_ms`: append time where the topic keeps append time, else the
+    producer's time.
+    """
 
     topic: str
     partition: int
@@ -58,7 +62,9 @@ class Outgoing:
 
 @value
 class Ack:
-    """Where an appended record stands. `timestamp_ms` is the append time, or -1 where the topic keeps the producer's."""
+    """Where an appended record stands. `timestamp_ms` is the append time, or -1 where the topic
+    keeps the producer's.
+    """
 
     topic: str
     partition: int
@@ -68,7 +74,9 @@ class Ack:
 
 @value
 class Committed:
-    """A group's committed position: the next offset to read, and the committer's own metadata (up to 4 KiB)."""
+    """A group's committed position: the next offset to read, and the committer's own metadata (up
+    to 4 KiB).
+    """
 
     offset: int
     metadata: str = ""
@@ -83,9 +91,10 @@ OnPartitions = Callable[[Partitions], None]
 class ReaderSpec:
     """What to read and as whom.
 
-    With a `group`, partitions are shared out among its members, reading starts at the committed position (else at `start`)
-    and commits are allowed. Without one, the reader has every partition of `topics` (or just those in `partitions`).
-    `instance_id` makes the membership static. `read_committed` hides open and aborted transactions.
+    With a `group`, partitions are shared out among its members, reading starts at the committed
+    position (else at `start`) and commits are allowed. Without one, the reader has every partition
+    of `topics` (or just those in `partitions`). `instance_id` makes the membership static.
+    `read_committed` hides open and aborted transactions.
     """
 
     topics: tuple[str, ...] = ()
@@ -102,7 +111,9 @@ class Reader(Protocol):
     """One consumer of a log. Any call may raise Retryable when the broker is away."""
 
     async def fetch(self, records_max: int, timeout_ms: int) -> Sequence[Record]:
-        """Up to `records_max` records in offset order per partition; empty after `timeout_ms` without any."""
+        """Up to `records_max` records in offset order per partition; empty after `timeout_ms`
+        without any.
+        """
 
     def assignment(self) -> Partitions: ...
 
@@ -122,12 +133,14 @@ class Reader(Protocol):
     async def offsets_at(
         self, partitions: Partitions, timestamp_ms: int
     ) -> Mapping[TopicPartition, int]:
-        """First offset whose timestamp is at or after `timestamp_ms`; the end where there is none."""
+        """First offset with a timestamp at or after `timestamp_ms`; the end where there is none."""
 
     async def committed(self, partition: TopicPartition) -> Committed | None: ...
 
     async def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
-        """Checked against the group's generation; raises Retryable when this member has lost the partition."""
+        """Checked against the group's generation; raises Retryable when this member has lost the
+        partition.
+        """
 
     async def close(self) -> None: ...
 
@@ -136,10 +149,11 @@ class Writer(Protocol):
     """One idempotent producer, transactional when it was opened with an id."""
 
     async def send(self, record: Outgoing) -> Awaitable[Ack]:
-        """Queue a record, in order per partition; the returned awaitable is the broker's acknowledgement.
+        """Queue a record, in order per partition; the returned awaitable is the broker's
+        acknowledgement.
 
-        Raises Poison (TOO_LARGE) when the record exceeds the topic's or the producer's limit, Retryable when the broker is
-        away for longer than the delivery timeout.
+        Raises Poison (TOO_LARGE) when the record exceeds the topic's or the producer's limit,
+        Retryable when the broker is away for longer than the delivery timeout.
         """
 
     async def begin(self) -> None: ...
@@ -153,7 +167,8 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic as it should be, or as it was found. `config` holds Kafka's own setting names and values as text.
+    """A topic as it should be, or as it was found. `config` holds Kafka's own setting names and
+    values as text.
 
     `replication` -1 leaves the factor to the broker's default.
     """
@@ -183,7 +198,7 @@ class Log(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A model's input: `prefix + text`. The prefix is shared by many calls and is prefilled once."""
+    """A model's input: `prefix + text`. Many calls share the prefix; it is prefilled once."""
 
     prefix: str
     text: str
@@ -208,7 +223,9 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to generate. `temperature` 0 is greedy; `stop` strings end the text and are not part of it."""
+    """How to generate. `temperature` 0 is greedy; `stop` strings end the text and are not part of
+    it.
+    """
 
     tokens_max: int
     temperature: float = 0.0
@@ -236,15 +253,17 @@ class Embeddings:
 class Model(Protocol):
     """What an agent asks of a transformer.
 
-    A verb that a model cannot do raises ConfigError; an input that does not fit its context raises Poison (TOO_LONG);
-    a full queue raises Overloaded.
+    A verb that a model cannot do raises ConfigError; an input that does not fit its context raises
+    Poison (TOO_LONG); a full queue raises Overloaded.
     """
 
     name: str
     digest: str
 
     def render(self, messages: Sequence[tuple[str, str]], *, open_turn: bool = True) -> str:
-        """(role, content) pairs through the model's chat template; `open_turn` leaves the assistant to speak."""
+        """(role, content) pairs through the model's chat template; `open_turn` leaves the assistant
+        to speak.
+        """
 
     async def score(self, prompt: Prompt, options: Sequence[str]) -> Scores: ...
 

@@ -1,7 +1,9 @@
-"""The catalogue of topics: name -> message, key, partitions, retention, cleanup, timestamp type, largest message.
+"""The catalogue of topics: name -> message, key, partitions, retention, cleanup, timestamp type,
+largest message.
 
-Everything that names a topic, a consumer group or a transactional id takes it from `Names`, so that one prefix moves all of
-them together. Services create or verify their topics from `TOPICS`; `comitia topics` and `comitia doctor` print and check them.
+Everything that names a topic, a consumer group or a transactional id takes it from `Names`, so that
+one prefix moves all of them together. Services create or verify their topics from `TOPICS`;
+`comitia topics` and `comitia doctor` print and check them.
 """
 
 import re
@@ -30,7 +32,8 @@ MIB = 1024 * KIB
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
-# Agents' and prefixes' names become parts of topic names, which Kafka limits to 249 of these characters.
+# Agents' and prefixes' names become parts of topic names, which Kafka limits to 249 of these
+# characters.
 AGENT_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 PREFIX = re.compile(r"[a-zA-Z0-9._-]{0,64}")
 
@@ -39,9 +42,10 @@ PREFIX = re.compile(r"[a-zA-Z0-9._-]{0,64}")
 class Topic:
     """One kind of topic.
 
-    `append_time`: the broker stamps records (LogAppendTime), because deadlines are counted from its clock.
-    `bytes_max`: largest record batch. The limits rise along the way of a task (tasks < inboxes, panel-events < dead
-    letters), so that what was accepted at the door fits through every later one. `retention_bytes` is per partition.
+    `append_time`: the broker stamps records (LogAppendTime), because deadlines are counted from its
+    clock. `bytes_max`: largest record batch. The limits rise along the way of a task (tasks <
+    inboxes, panel-events < dead letters), so that what was accepted at the door fits through every
+    later one. `retention_bytes` is per partition.
     """
 
     entity: str
@@ -85,7 +89,8 @@ TOPICS: Mapping[str, Topic] = {
             "aggregator", bytes_max=4 * MIB,
         ),
         Topic(
-            "decisions", Decision, "root id, else task id", "aggregator", "anyone", bytes_max=4 * MIB
+            "decisions", Decision, "root id, else task id", "aggregator", "anyone",
+            bytes_max=4 * MIB,
         ),
         Topic("feedback", Feedback, "task id", "anyone", "learner"),
         Topic(
@@ -114,7 +119,9 @@ TOPICS: Mapping[str, Topic] = {
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Full names of topics, groups and transactional ids under one prefix ("" or, for example, "staging.")."""
+    """Full names of topics, groups and transactional ids under one prefix ("" or, for example,
+    "staging.").
+    """
 
     prefix: str = ""
 
@@ -129,7 +136,9 @@ class Names:
         return f"{self.prefix}comitia.{TOPICS[entity].entity}.v1"
 
     def inbox(self, agent: str) -> str:
-        """Full name of an agent's inbox. ConfigError when the agent's name cannot be part of a topic's name."""
+        """Full name of an agent's inbox. ConfigError when the agent's name cannot be part of a
+        topic's name.
+        """
         if not AGENT_NAME.fullmatch(agent):
             raise ConfigError(
                 f"agent name {agent!r}: use 1 to 64 characters of a-z 0-9 -, not - at either end"

@@ -67,7 +67,8 @@ async def test_one_task_is_one_connected_trace_across_processes(
         processes.service("agent", COMITIA_AGENT_CARDS=card, **told)
         client = await Client.open(processes)
         try:
-            decision = await client.seated(lambda i: review("A fine film.", i), "critic")
+            await client.alive("critic")
+            decision = await client.decided_by(lambda i: review("A fine film.", i), "critic")
         finally:
             await client.close()
     # The services have ended, so every span was exported.
