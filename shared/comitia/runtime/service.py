@@ -7,6 +7,7 @@ per change; a setting that cannot be used ends with exit code 2 and one line.
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -194,7 +195,18 @@ async def _compose(service: Service[S], compose: Callable[[Service[S]], Awaitabl
         return
     # Let the loops begin: each names what it waits for before anything else.
     await asyncio.sleep(0)
+    _settle_memory()
     service.runtime.health.set("start", None)
+
+
+def _settle_memory() -> None:
+    """Take what was built at the start out of the garbage collector's sight, and let it run less
+    often: with Python's defaults it took a third of a busy router's processor time, going over
+    records and futures that reference counts free anyway.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 async def _connect(
