@@ -9,8 +9,10 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from comitia.v1.input_pb2 import Input
+from comitia.v1.task_pb2 import Task
 from tests.integration.panel_support import ROOT, Client, Processes
-from tests.integration.test_agent_panel import DECODER, built, review
+from tests.integration.test_agent_panel import CHOICE, DECODER, built
 
 
 class Sink:
@@ -55,6 +57,11 @@ def sink() -> Iterator[Sink]:
     sink.close()
 
 
+def review(task_id: str) -> Task:
+    text = Input(text="A fine film.")
+    return Task(id=task_id, skill="sentiment", input=text, format=CHOICE, timeout_ms=60_000)
+
+
 async def test_one_task_is_one_connected_trace_across_processes(
     tmp_path: Path, broker: str, cache_dir: Path, sink: Sink
 ) -> None:
@@ -68,7 +75,9 @@ async def test_one_task_is_one_connected_trace_across_processes(
         client = await Client.open(processes)
         try:
             await client.alive("critic")
-            decision = await client.decided_by(lambda i: review("A fine film.", i), "critic")
+            decision = await client.decided_by(
+                lambda i: review("A fine film.", i, quorum=1), "critic"
+            )
         finally:
             await client.close()
     # The services have ended, so every span was exported.
