@@ -75,9 +75,7 @@ async def test_one_task_is_one_connected_trace_across_processes(
         client = await Client.open(processes)
         try:
             await client.alive("critic")
-            decision = await client.decided_by(
-                lambda i: review("A fine film.", i, quorum=1), "critic"
-            )
+            decision = await client.decided_by(review, "critic")
         finally:
             await client.close()
     # The services have ended, so every span was exported.
