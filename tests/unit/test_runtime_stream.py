@@ -9,6 +9,7 @@ from comitia.effects import DeadLetter, Effect, Publish, Recorded
 from comitia.errors import Poison, Retryable
 from comitia.runtime import dead_letters
 from comitia.runtime.stream import Source, StreamSpec, run_stream
+from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.dead_letter_pb2 import DeadLetter as DeadLetterMessage
 from comitia.v1.decision_pb2 import DECISION_STATUS_REJECTED
@@ -20,6 +21,7 @@ GROUP = "comitia.router"
 TASKS = "comitia.tasks.v1"
 EVENTS = "comitia.panel-events.v1"
 INBOX = "comitia.inbox.anna.v1"
+AGENTS = "comitia.agents.v1"
 LETTERS = "comitia.dead-letters.v1"
 
 
@@ -169,6 +171,30 @@ def test_poison_is_kept_its_task_refused_and_the_stream_goes_on(
         assert reason in refused.reason
         assert refused.dead_letter.offset == 0
         assert events["good"].panel_opened.panel_id == "p-good"
+
+    simulate(world, story())
+
+
+def test_a_tombstone_takes_out_what_its_key_names() -> None:
+    world = World()
+    table: dict[str, str] = {}
+
+    def learn(recorded: Recorded[AgentCard], now_ms: int) -> Sequence[Effect]:
+        table[recorded.message.name] = recorded.message.role
+        return ()
+
+    async def story() -> None:
+        await world.create()
+        for value in (AgentCard(name="anna", role="critic"), None, AgentCard(name="ben")):
+            await world.write(AGENTS, value.name if value else "anna", value)
+        source = Source(AGENTS, AgentCard, learn, removed=table.__delitem__)
+        runtime = world.runtime("router")
+        loop = asyncio.create_task(run_stream(runtime, StreamSpec(GROUP, (source,))))
+        await until(lambda: world.committed(GROUP, AGENTS, 0) == 3)
+        runtime.stop.set()
+        await loop
+        assert table == {"ben": ""}
+        assert world.records(LETTERS) == []
 
     simulate(world, story())
 

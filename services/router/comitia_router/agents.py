@@ -21,6 +21,8 @@ MISSED_MAX = 3
 INTERVAL_MS_MAX = 600_000
 INSTANCES_MAX = 1_000
 SKILLS_MAX = 1_000
+# Of an uint32.
+VERSION_DIGITS_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,13 @@ class AgentTable:
         if known is not None and known.cards.get(version, ("",))[0] == digest:
             del known.cards[version]
 
+    def remove(self, key: str) -> None:
+        """A tombstone of the agents topic: take out the card of this key, name@version@digest."""
+        name, _, rest = key.partition("@")
+        version, _, digest = rest.partition("@")
+        readable = version.isdecimal() and len(version) <= VERSION_DIGITS_MAX
+        self.forget(name, int(version) if readable else 0, digest)
+
     def beat(self, heartbeat: Heartbeat, append_ms: int) -> None:
         """Take a heartbeat in; those of other services are passed over."""
         if not AGENT_NAME.fullmatch(heartbeat.agent):
@@ -115,9 +124,7 @@ class AgentTable:
         refused changes nothing: it is dead-lettered where the topic is read as a stream.
         """
         if recorded is None:
-            name, _, rest = key.partition("@")
-            version, _, digest = rest.partition("@")
-            self.forget(name, int(version) if version.isdecimal() else 0, digest)
+            self.remove(key)
             return
         try:
             self.learn(recorded.message)

@@ -54,7 +54,7 @@ async def compose(service: Service[RouterSettings]) -> None:
     sources = (
         Source(names.topic("tasks"), Task, router.on_task, refused),
         Source(names.topic("commands"), Command, router.on_command),
-        Source(names.topic("agents"), AgentCard, router.on_card),
+        Source(names.topic("agents"), AgentCard, router.on_card, removed=router.agents.remove),
     )
     service.start(run_stream(runtime, StreamSpec(names.group("router"), sources)), "stream")
 

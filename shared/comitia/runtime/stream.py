@@ -39,13 +39,15 @@ class Source(Generic[M]):
 
     `topic` is its full name. `handle(recorded, now_ms)` is pure and may raise Poison. `refused`
     makes the effects of a record that went to the dead letters, given the id of its task, why, and
-    where it is kept.
+    where it is kept. `removed(key)` takes a tombstone, where the topic is compacted; without it a
+    tombstone is an unreadable record.
     """
 
     topic: str
     message: type[M]
     handle: Callable[[Recorded[M], int], Sequence[Effect]]
     refused: dead_letters.Refused | None = None
+    removed: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,9 @@ class _Stream:
             )
             job.trace = (spans.traceparent_of(job.span), job.trace[1])
         try:
+            if record.value is None and source.removed is not None:
+                source.removed((record.key or b"").decode(errors="replace"))
+                return job
             recorded = runtime.codec.decode(source.message, record, job.trace[0])
             job.task_id = dead_letters.task_id_of(recorded.message)
             job.effects = source.handle(recorded, now_ms)
