@@ -152,8 +152,9 @@ class Writer(Protocol):
         """Queue a record, in order per partition; the returned awaitable is the broker's
         acknowledgement.
 
-        Raises Poison (TOO_LARGE) when the record exceeds the topic's or the producer's limit,
-        Retryable when the broker is away for longer than the delivery timeout.
+        Raises Poison when the record exceeds the topic's or the producer's limit (TOO_LARGE) or
+        names a partition that the topic does not have (NO_PARTITION), Retryable when the broker is
+        away for longer than the delivery timeout.
         """
 
     async def begin(self) -> None: ...

@@ -63,10 +63,10 @@ async def test_a_named_partition_wins_over_the_key(world: World) -> None:
         assert ack.partition == partition
 
 
-async def test_a_partition_that_is_not_there_is_a_config_error(world: World) -> None:
+async def test_a_record_for_a_partition_that_is_not_there_is_poison(world: World) -> None:
     topic = await world.topic(partitions=2)
     writer = await world.writer()
-    with pytest.raises(ConfigError, match=f"{topic} has no partition 2"):
+    with pytest.raises(Poison, match=f"{topic} has no partition 2"):
         await (await writer.send(Outgoing(topic, b"v", partition=2)))
 
 

@@ -178,6 +178,26 @@ def test_an_unreadable_assignment_is_kept_and_work_goes_on() -> None:
     s.run(story)
 
 
+@pytest.mark.parametrize("field", ["reply_topic", "reply_partition"])
+def test_an_assignment_that_names_no_place_for_its_answer_is_kept_and_work_goes_on(
+    field: str,
+) -> None:
+    s = Story()
+
+    async def story() -> None:
+        lost = work("lost")
+        setattr(lost, field, "elsewhere" if field == "reply_topic" else 99)
+        await s.write(lost, work("a"))
+        await s.start()
+        await until(lambda: s.mark == 2)
+        assert s.answered() == ["a"]
+        (letter,) = s.world.messages(LETTERS, DeadLetter)
+        assert letter.reason in ("WRONG_REPLY_TOPIC", "NO_PARTITION")
+        assert letter.task_id == "task-lost"
+
+    s.run(story)
+
+
 def test_an_answer_too_large_becomes_an_abstention() -> None:
     s = Story()
 

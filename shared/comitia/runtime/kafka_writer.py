@@ -172,8 +172,9 @@ class KafkaWriter:
             self._topics[record.topic] = known
         count, bytes_max = known
         if record.partition is not None and not 0 <= record.partition < count:
-            raise ConfigError(
-                f"topic {record.topic} has no partition {record.partition}: it has {count}"
+            raise Poison(
+                f"topic {record.topic} has no partition {record.partition}: it has {count}",
+                "NO_PARTITION",
             )
         if size > bytes_max:
             raise Poison(

@@ -73,6 +73,7 @@ class Workers:
         self._condition = f"inbox {spec.agent}"
         self._group = runtime.names.group(f"agent.{spec.agent}")
         self._topic = runtime.names.inbox(spec.agent)
+        self._replies = runtime.names.topic("panel-events")
         self._inboxes = Inboxes(self._topic)
         self._waiting: deque[Work] = deque()
         self._done: deque[Work] = deque()
@@ -87,6 +88,7 @@ class Workers:
         self._reader: Reader | None = None
         self._commits: Commits | None = None
         self._delivery: Delivery
+        self._workers: asyncio.TaskGroup
         runtime.health.set(self._condition, "waiting for its partitions")
         agent: dict[str, str] = {Attribute.COMITIA_AGENT: spec.agent}
         runtime.telemetry.observe(IN_FLIGHT, lambda: [(self.in_flight, agent)])
@@ -118,6 +120,7 @@ class Workers:
         self._reader, self._commits = reader, Commits(reader)
         try:
             async with asyncio.TaskGroup() as group:
+                self._workers = group
                 commits = group.create_task(every(runtime.commit_interval_ms, self._commit))
                 answers = group.create_task(self._deliver())
                 await self._read(reader)
@@ -172,7 +175,7 @@ class Workers:
         """See that somebody is on the way to take the next waiting assignment."""
         if self._waiting and not self._coming and len(self._tasks) < self._spec.in_flight_max:
             self._coming = True
-            task = asyncio.create_task(self._work())
+            task = self._workers.create_task(self._work())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -207,6 +210,14 @@ class Workers:
             recorded = runtime.codec.decode(Assignment, record, job.trace[0])
         except Poison as poison:
             job.failed = poison
+            self._finish_later(work)
+            return None
+        if recorded.message.reply_topic != self._replies:
+            job.failed = Poison(
+                f"reply_topic is {recorded.message.reply_topic[:300]!r}: answers go to"
+                f" {self._replies}",
+                "WRONG_REPLY_TOPIC",
+            )
             self._finish_later(work)
             return None
         work.recorded = recorded

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Literal
 
-from comitia.errors import ConfigError, Fenced, Poison
+from comitia.errors import Fenced, Poison
 from comitia.ports import Ack, Outgoing, TopicPartition
 from comitia.runtime.partitioner import partition_of
 from comitia.testing.partition import Transaction
@@ -125,8 +125,9 @@ class LocalWriter:
     def _choose(self, record: Outgoing, count: int) -> int:
         if record.partition is not None:
             if not 0 <= record.partition < count:
-                raise ConfigError(
-                    f"topic {record.topic} has no partition {record.partition}: it has {count}"
+                raise Poison(
+                    f"topic {record.topic} has no partition {record.partition}: it has {count}",
+                    "NO_PARTITION",
                 )
             return record.partition
         if record.key is not None:
