@@ -72,7 +72,14 @@ class DeadLetter:
     task_id: str = ""
 
 
-Effect = Publish | StopWork | DeadLetter
+@value
+class AnswerDropped:
+    """Tell the metrics that an answer does not count. `reason` is short, stable and in capitals."""
+
+    reason: str
+
+
+Effect = Publish | StopWork | DeadLetter | AnswerDropped
 
 
 @value
@@ -92,7 +99,7 @@ class DecidedTask:
     """What is remembered of a decided task.
 
     `offset` and `append_ms` are those of its Decision in `decisions`. `digest` names the task's
-    content; b"" when it is not known, because only the Decision was read back. `event_offset` is
+    content; b"" when it is not known, because the Decision does not tell it. `event_offset` is
     that of the last of its events that was read; -1: none.
     """
 

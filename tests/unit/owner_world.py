@@ -5,7 +5,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from comitia.effects import DeadLetter, DecidedTask, Effect, Publish, Recorded, StopWork, Timer
+from comitia.effects import (
+    AnswerDropped,
+    DeadLetter,
+    DecidedTask,
+    Effect,
+    Publish,
+    Recorded,
+    StopWork,
+    Timer,
+)
 from comitia.errors import Poison
 from comitia.runtime.owner import OwnerSpec, run_owner
 from comitia.v1 import decision_pb2 as d
@@ -77,13 +86,20 @@ class Counting:
 
     def after(self, decided: DecidedTask, event: Recorded[PanelEvent]) -> Sequence[Effect]:
         self.after_seen.append((decided.task_id, decided.digest))
+        if event.message.WhichOneof("event") == "answer":
+            return (AnswerDropped("AFTER_DECISION"),)
         if event.message.WhichOneof("event") == "panel_opened":
             return (DeadLetter("DUPLICATE_ID", "another content", decided.task_id),)
         return ()
 
     def _decide(self, state: Count, task_id: str, status: d.DecisionStatus) -> tuple[Effect, ...]:
         state.decided, state.timer_ms = True, None
-        decision = Decision(task_id=task_id, status=status, explanation=",".join(state.answers))
+        decision = Decision(
+            task_id=task_id,
+            status=status,
+            explanation=",".join(state.answers),
+            task_digest=state.digest,
+        )
         if task_id == "huge":
             decision.explanation = "x" * 5_000_000
         return (Publish(DECISIONS, task_id, decision), StopWork(task_id, "", "decided", 1))

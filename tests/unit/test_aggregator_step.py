@@ -4,7 +4,7 @@ publishes.
 
 import pytest
 
-from comitia.effects import DeadLetter, DecidedTask, Publish, StopWork
+from comitia.effects import AnswerDropped, DeadLetter, DecidedTask, Publish, StopWork
 from comitia.errors import Poison
 from comitia.v1.decision_pb2 import (
     DECISION_STATUS_DECIDED,
@@ -65,6 +65,7 @@ def test_the_key_of_a_decision_is_the_root_of_a_staged_task() -> None:
 def test_only_the_first_answer_of_a_listed_assignment_counts() -> None:
     fold = Fold().say(opened(make_panel(make_task())), *three("a"), *three("b"))
     fold.say(answered(make_answer("p9.1.0.1", "b")), answered(make_answer("", "b")))
+    assert [drop.reason for drop in fold.of(AnswerDropped)] == ["DUPLICATE", *["UNLISTED"] * 2]
     assert [b.value.option_id for b in fold.tick(DEADLINE_MS).decision.ballots] == ["a"]
 
 
@@ -75,11 +76,26 @@ def test_answers_before_their_panel_are_held_and_counted() -> None:
     assert fold.say(opened(make_panel(make_task()))).decision.value.option_id == "a"
 
 
+def test_without_room_no_answer_is_held_for_a_panel_that_has_not_come() -> None:
+    fold = Fold().say(*three("a"), overloaded=True)
+    assert fold.state is None
+    assert fold.effects == [AnswerDropped("OVERLOADED")]
+    # A task that is known goes on.
+    begun = Fold().say(*three("a")).say(*three(None, "a", "a")[1:], overloaded=True)
+    assert begun.say(opened(make_panel(make_task()))).decision.value.option_id == "a"
+
+
+def test_a_decision_names_the_content_that_was_decided() -> None:
+    task = make_task()
+    decision = Fold().say(opened(make_panel(task)), *three("a", "a", "a")).decision
+    assert decision.task_digest == digest_of(task)
+
+
 def test_answers_whose_panel_never_comes_are_let_go_at_their_deadline() -> None:
     fold = Fold().say(*three("a"))
     assert fold.tick(DEADLINE_MS - 1).state is not None
     assert fold.tick(DEADLINE_MS).state is None
-    assert not fold.effects
+    assert fold.effects == [AnswerDropped("NO_PANEL")]
 
 
 def test_held_answers_wait_for_the_last_of_their_deadlines() -> None:
@@ -104,7 +120,7 @@ def test_the_second_panel_loses() -> None:
     task = make_task()
     fold = Fold().say(opened(make_panel(task)), opened(make_panel(task, "p2")))
     fold.say(*(answered(make_answer(f"p2.{seat}.0.1", "b")) for seat in range(3)))
-    assert not fold.effects
+    assert fold.effects == [AnswerDropped("UNLISTED")] * 3
     assert fold.say(*three("a", "a", "a")).decision.panel_id == "p1"
 
 
@@ -124,10 +140,12 @@ def test_after_the_decision_only_another_content_matters() -> None:
     task, other = make_task(), make_task(text="Something else?")
     decided = DecidedTask("t1", 0, 5, APPENDED_MS, digest_of(task))
     assert after(decided, recorded(opened(make_panel(task, "p2")))) == ()
-    assert after(decided, recorded(answered(make_answer("p1.0.0.1", "a")))) == ()
+    assert after(decided, recorded(answered(make_answer("p1.0.0.1", "a")))) == (
+        AnswerDropped("AFTER_DECISION"),
+    )
     (letter,) = after(decided, recorded(opened(make_panel(other, "p2"))))
     assert isinstance(letter, DeadLetter)
-    # Read back from the decisions, the content is not known: the next panel says it.
+    # Where a decision does not tell the content, the next panel says it.
     forgotten = DecidedTask("t1", 0, 5, APPENDED_MS)
     assert after(forgotten, recorded(opened(make_panel(task, "p2")))) == ()
     assert len(after(forgotten, recorded(opened(make_panel(other, "p3"))))) == 1
@@ -137,7 +155,7 @@ def test_the_deadline_decides_with_what_there_is() -> None:
     fold = Fold().say(opened(make_panel(make_task())), *three("a", "a"))
     late = answered(make_answer("p1.2.0.1", "b"))
     fold.say(late, at_ms=DEADLINE_MS + 1)
-    assert not fold.effects
+    assert fold.effects == [AnswerDropped("LATE")]
     decision = fold.tick(DEADLINE_MS + 50).decision
     assert decision.status == DECISION_STATUS_DECIDED
     assert [(seat.seat, seat.agent) for seat in decision.late] == [(2, "a2")]

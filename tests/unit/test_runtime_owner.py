@@ -54,7 +54,8 @@ def test_a_decided_task_is_remembered_with_its_digest_and_meets_after() -> None:
         assert 'comitia_answers_dropped_total{comitia_reason="AFTER_DECISION"} 1.0' in metrics
         await s.kill()
         await s.live()
-        assert {name for name, _ in s.fold.after_seen} == {"a"}
+        # Read back from the decisions, with the content that was decided.
+        assert set(s.fold.after_seen) == {("a", b"digest")}
         assert len(s.decisions()) == 1
 
     s.run(story)

@@ -98,6 +98,7 @@ def _common(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> D
         skill=task.skill,
         tenant=task.tenant,
         session=task.session,
+        task_digest=state.digest,
     )
     cost = decision.cost
     cost.worked_ms = state.worked_ms

@@ -26,7 +26,7 @@ from comitia.v1.decision_pb2 import (
 from comitia.v1.panel_event_pb2 import PanelEvent, PanelOpened
 from comitia.v1.task_pb2 import Task
 from comitia_aggregator import decision
-from comitia_aggregator.answers import count, hold, wait_until
+from comitia_aggregator.answers import count, dropped, hold, wait_until
 from comitia_aggregator.decision import Ending
 from comitia_aggregator.state import (
     ENTRY_BYTES,
@@ -55,7 +55,8 @@ def step(
     known of the task.
 
     `now_ms`: the append time of a log event, or the time of the timer (broker's clock, epoch
-    milliseconds). `overloaded`: a panel that opens now is decided OVERLOADED. Raises Poison when
+    milliseconds). `overloaded`: a panel that opens now is decided OVERLOADED, and no answer is held
+    for a panel that has not come. Raises Poison when
     the event names no task.
     """
     if isinstance(event, Timer):
@@ -68,6 +69,9 @@ def step(
     known = state.panel or state.cancelled or state.decided
     if kind == "panel_opened" and overloaded and not known:
         effects = _overload(state, event, rules)
+    elif kind == "answer" and overloaded and not (known or state.early):
+        # Nothing says that its task exists, and there is no room to wait for that.
+        effects = dropped("OVERLOADED")
     elif kind in _KINDS:
         effects = _KINDS[kind](state, event, rules)
     else:  # rounds and verdicts are not of this version, and newer versions may say more
@@ -80,6 +84,8 @@ def after(decided: DecidedTask, event: Event) -> Effects:
     """What an event asks for once the task is decided: only another task under the same id
     matters.
     """
+    if event.message.WhichOneof("event") == "answer":
+        return dropped("AFTER_DECISION")
     task = _task_of(event.message)
     if task is None:
         return ()
@@ -101,28 +107,29 @@ def _panel_opened(state: TaskState, event: Event, rules: Rules) -> Effects:
     state.timer_ms = kept.deadline_ms
     state.size_bytes += len(state.panel)
     early, state.early = state.early, ()
+    refused: Effects = ()
     for one in early:
         state.size_bytes -= len(one.answer) + ENTRY_BYTES
-        count(state, kept, Answer.FromString(one.answer), one.append_ms, rules)
+        answer = Answer.FromString(one.answer)
+        refused += count(state, kept, answer, one.append_ms, rules)
     if state.cancelled:
         ending = Ending(DECISION_STATUS_CANCELLED, state.cancelled)
-        return _end(state, kept, event.append_ms, ending, rules)
+        return refused + _end(state, kept, event.append_ms, ending, rules)
     if not kept.assignments:
         ending = Ending(DECISION_STATUS_NO_AGENT, "The panel has no seat: no agent could be asked.")
-        return _end(state, kept, event.append_ms, ending, rules)
-    return _if_complete(state, kept, event.append_ms, rules)
+        return refused + _end(state, kept, event.append_ms, ending, rules)
+    return refused + _if_complete(state, kept, event.append_ms, rules)
 
 
 def _answer(state: TaskState, event: Event, rules: Rules) -> Effects:
     answer = event.message.answer
     if state.decided:
-        return ()
+        return dropped("AFTER_DECISION")
     if not state.panel:
-        hold(state, answer, event.append_ms, rules)
-        return ()
+        return hold(state, answer, event.append_ms, rules)
     panel = PanelOpened.FromString(state.panel)
-    count(state, panel, answer, event.append_ms, rules)
-    return _if_complete(state, panel, event.append_ms, rules)
+    refused = count(state, panel, answer, event.append_ms, rules)
+    return refused or _if_complete(state, panel, event.append_ms, rules)
 
 
 def _task_refused(state: TaskState, event: Event, rules: Rules) -> Effects:
@@ -179,7 +186,8 @@ def _timer(state: TaskState | None, now_ms: int, rules: Rules) -> tuple[TaskStat
     if state is None or state.timer_ms is None or now_ms < state.timer_ms:
         return state, ()  # a timer that was moved or is over
     if not state.panel:
-        return None, ()  # answers or a cancel whose panel never came
+        # Answers or a cancel whose panel never came.
+        return None, dropped("NO_PANEL") * len(state.early)
     panel = PanelOpened.FromString(state.panel)
     made = decision.tallied(state, panel, panel.deadline_ms, True, rules)
     return state, _publish(state, made, panel, rules)

@@ -131,6 +131,7 @@ def failed_decision(
         skill=decision.skill,
         tenant=decision.tenant,
         session=decision.session,
+        task_digest=decision.task_digest,
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from opentelemetry.trace import Span
 
-from comitia.effects import DeadLetter, Effect, Publish
+from comitia.effects import DeadLetter, Effect, Publish, StopWork
 from comitia.errors import Fenced, Poison, Retryable
 from comitia.ports import Ack, Outgoing, Record, Writer
 from comitia.runtime import dead_letters
@@ -111,7 +111,7 @@ class Delivery:
         return _Item(job, effect, self.encode(publish, trace), span)
 
     def _stop_work(self, effect: Effect) -> Publish:
-        if isinstance(effect, Publish | DeadLetter):
+        if not isinstance(effect, StopWork):
             raise TypeError(f"not a StopWork: {effect!r}")
         message = Control(
             task_id=effect.task_id,

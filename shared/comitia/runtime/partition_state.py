@@ -13,7 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from comitia.effects import DeadLetter, DecidedTask, Effect, Publish, Recorded, Timer
+from comitia.effects import (
+    AnswerDropped,
+    DeadLetter,
+    DecidedTask,
+    Effect,
+    Publish,
+    Recorded,
+    Timer,
+)
 from comitia.errors import Poison
 from comitia.ports import Record
 from comitia.runtime.delivery import Job
@@ -82,7 +90,8 @@ class PartitionState:
         decision = recorded.message
         self.decided.pop(decision.task_id, None)
         self.decided[decision.task_id] = DecidedTask(
-            decision.task_id, decision.revision, recorded.offset, recorded.append_ms
+            *(decision.task_id, decision.revision, recorded.offset, recorded.append_ms),
+            digest=decision.task_digest,
         )
 
     def event(self, recorded: Recorded[PanelEvent], record: Record, trace: tuple[str, str]) -> None:
@@ -93,8 +102,6 @@ class PartitionState:
         decided = self.decided.get(task_id)
         if decided is not None:
             decided.event_offset = offset
-            if message.WhichOneof("event") == "answer":
-                self.dropped["AFTER_DECISION"] += 1
             self._wait(offset, self._fold.after(decided, recorded), (record, trace), None)
             return
         task = self._open.get(task_id)
@@ -215,6 +222,12 @@ class PartitionState:
     ) -> None:
         if not effects:
             return
+        dropped = [effect.reason for effect in effects if type(effect) is AnswerDropped]
+        if dropped:
+            self.dropped.update(dropped)
+            effects = [effect for effect in effects if type(effect) is not AnswerDropped]
+            if not effects:
+                return
         record, trace = origin
         # The original is only kept where a dead letter needs it.
         keep = any(type(effect) is DeadLetter for effect in effects)

@@ -45,7 +45,7 @@ DELIVERY_AT_LEAST_ONCE: Delivery
 DELIVERY_EXACTLY_ONCE: Delivery
 
 class Decision(_message.Message):
-    __slots__ = ("task_id", "revision", "status", "panel_id", "value", "method", "margin", "calibrated_probability", "ballots", "late", "missing", "explanation", "cost", "weights_version", "delivery", "dead_letter", "trace_id", "skill", "tenant", "session", "tied")
+    __slots__ = ("task_id", "revision", "status", "panel_id", "value", "method", "margin", "calibrated_probability", "ballots", "late", "missing", "explanation", "cost", "weights_version", "delivery", "dead_letter", "trace_id", "skill", "tenant", "session", "tied", "task_digest")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +67,7 @@ class Decision(_message.Message):
     TENANT_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     TIED_FIELD_NUMBER: _ClassVar[int]
+    TASK_DIGEST_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     revision: int
     status: DecisionStatus
@@ -88,7 +89,8 @@ class Decision(_message.Message):
     tenant: str
     session: str
     tied: _containers.RepeatedCompositeFieldContainer[_value_pb2.Value]
-    def __init__(self, task_id: _Optional[str] = ..., revision: _Optional[int] = ..., status: _Optional[_Union[DecisionStatus, str]] = ..., panel_id: _Optional[str] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., method: _Optional[_Union[_policy_pb2.Method, str]] = ..., margin: _Optional[float] = ..., calibrated_probability: _Optional[float] = ..., ballots: _Optional[_Iterable[_Union[Ballot, _Mapping]]] = ..., late: _Optional[_Iterable[_Union[SeatRef, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[SeatRef, _Mapping]]] = ..., explanation: _Optional[str] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ..., weights_version: _Optional[int] = ..., delivery: _Optional[_Union[Delivery, str]] = ..., dead_letter: _Optional[_Union[DeadLetterRef, _Mapping]] = ..., trace_id: _Optional[str] = ..., skill: _Optional[str] = ..., tenant: _Optional[str] = ..., session: _Optional[str] = ..., tied: _Optional[_Iterable[_Union[_value_pb2.Value, _Mapping]]] = ...) -> None: ...
+    task_digest: bytes
+    def __init__(self, task_id: _Optional[str] = ..., revision: _Optional[int] = ..., status: _Optional[_Union[DecisionStatus, str]] = ..., panel_id: _Optional[str] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., method: _Optional[_Union[_policy_pb2.Method, str]] = ..., margin: _Optional[float] = ..., calibrated_probability: _Optional[float] = ..., ballots: _Optional[_Iterable[_Union[Ballot, _Mapping]]] = ..., late: _Optional[_Iterable[_Union[SeatRef, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[SeatRef, _Mapping]]] = ..., explanation: _Optional[str] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ..., weights_version: _Optional[int] = ..., delivery: _Optional[_Union[Delivery, str]] = ..., dead_letter: _Optional[_Union[DeadLetterRef, _Mapping]] = ..., trace_id: _Optional[str] = ..., skill: _Optional[str] = ..., tenant: _Optional[str] = ..., session: _Optional[str] = ..., tied: _Optional[_Iterable[_Union[_value_pb2.Value, _Mapping]]] = ..., task_digest: _Optional[bytes] = ...) -> None: ...
 
 class Ballot(_message.Message):
     __slots__ = ("seat", "agent", "sample", "round", "assignment_id", "value", "abstention", "probabilities", "confidence", "weight", "rationale", "model", "usage")
