@@ -116,6 +116,35 @@ def test_an_agent_is_alive_for_three_heartbeats(tmp_path: Path) -> None:
     assert listed(panel)[0]["alive"] is False
 
 
+def test_a_removed_agent_is_gone_and_may_come_back(tmp_path: Path) -> None:
+    panel = Panel()
+    for version in (1, 2):
+        panel.call("agents", "add", write(tmp_path / "card.yaml", version=version))
+    assert panel.call("agents", "remove", "mine").exit_code == 0
+    assert listed(panel) == []
+    again = panel.call("agents", "remove", "mine")
+    assert again.exit_code == 2
+    assert "no agent is called 'mine'" in again.stderr
+    panel.call("agents", "add", write(tmp_path / "card.yaml", version=1))
+    assert len(listed(panel)) == 1
+
+
+def test_a_running_agent_is_not_removed() -> None:
+    panel = Panel()
+    card = AgentCard(name="mine", version=1, skills=["answer"])
+    beat = Heartbeat(agent="mine", version=1, interval_ms=2_000)
+
+    async def put() -> None:
+        await panel.put("agents", f"mine@1@{digest_of(card)}", card)
+        await panel.put("heartbeats", "mine", beat)
+
+    asyncio.run(put())
+    done = panel.call("agents", "remove", "mine")
+    assert done.exit_code == 2
+    assert "stop it first" in done.stderr
+    assert len(listed(panel)) == 1
+
+
 def test_of_two_cards_the_first_stands() -> None:
     panel = Panel()
     first = AgentCard(name="mine", version=1, skills=["a"], no_heartbeat=True)

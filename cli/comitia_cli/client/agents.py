@@ -13,11 +13,12 @@ import yaml
 from google.protobuf.json_format import ParseDict, ParseError
 
 from comitia.errors import ConfigError
+from comitia.ports import Record
 from comitia.topics import AGENT_NAME
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.heartbeat_pb2 import Heartbeat
 from comitia_cli.client.records import decode, partitions_of, scan
-from comitia_cli.client.sending import publish_one
+from comitia_cli.client.sending import publish_one, withdraw
 from comitia_cli.shell import Session
 
 MISSED_MAX = 3
@@ -58,14 +59,22 @@ async def listed(session: Session) -> list[Listed]:
 
 async def _in_log(session: Session) -> list[tuple[str, AgentCard]]:
     """(digest, card), the first written first; withdrawn cards are left out."""
-    found: dict[bytes, AgentCard] = {}
+    return [
+        (key.decode(errors="replace").rpartition("@")[2], decode(AgentCard, record))
+        for key, record in (await _standing(session)).items()
+    ]
+
+
+async def _standing(session: Session) -> dict[bytes, Record]:
+    """The first record of each key that was not withdrawn, in the order of the log."""
+    found: dict[bytes, Record] = {}
     async for record in scan(session.log, partitions_of([await session.topic("agents")])):
         key = record.key or b""
         if record.value is None:
             found.pop(key, None)
         else:
-            found.setdefault(key, decode(AgentCard, record))
-    return [(key.decode(errors="replace").rpartition("@")[2], card) for key, card in found.items()]
+            found.setdefault(key, record)
+    return found
 
 
 async def _heartbeats(session: Session) -> dict[str, Heartbeat]:
@@ -146,3 +155,18 @@ async def add(session: Session, card: AgentCard) -> bool:
     await session.log.create([session.names.inbox_spec(card.name, session.settings.replication)])
     await publish_one(session, "agents", f"{card.name}@{card.version}@{digest}", card)
     return True
+
+
+async def remove(session: Session, name: str) -> None:
+    """Withdraw every card of an agent, so that no panel seats it any more. Its inbox stays.
+
+    ConfigError when there is none, or when it still sends heartbeats.
+    """
+    known = {agent.card.name: agent for agent in await listed(session)}
+    if name not in known:
+        raise ConfigError(f"no agent is called {name!r}: `comitia agents` lists them")
+    if known[name].alive and not known[name].card.no_heartbeat:
+        raise ConfigError(f"agent {name} is running: stop it first, then remove it")
+    for record in (await _standing(session)).values():
+        if decode(AgentCard, record).name == name:
+            await withdraw(session, record)

@@ -8,7 +8,7 @@ import secrets
 from google.protobuf.message import Message
 
 from comitia.effects import Publish
-from comitia.ports import Ack, Outgoing
+from comitia.ports import Ack, Outgoing, Record
 from comitia.runtime.codec import Codec
 from comitia_cli.shell import Session
 
@@ -26,8 +26,20 @@ def outgoing(topic: str, key: str, message: Message) -> Outgoing:
 async def publish_one(session: Session, entity: str, key: str, message: Message) -> Ack:
     """Append one message to a topic of the catalogue and wait until the broker has it."""
     topic = await session.topic(entity)
+    return await _append(session, outgoing(topic.name, key, message))
+
+
+async def withdraw(session: Session, record: Record) -> Ack:
+    """Append the tombstone of a record of a compacted topic: its key stands for nothing from now
+    on.
+    """
+    tombstone = Outgoing(record.topic, None, record.key, partition=record.partition)
+    return await _append(session, tombstone)
+
+
+async def _append(session: Session, record: Outgoing) -> Ack:
     writer = await session.log.writer()
     try:
-        return await (await writer.send(outgoing(topic.name, key, message)))
+        return await (await writer.send(record))
     finally:
         await writer.close()

@@ -1,4 +1,6 @@
-"""`comitia agents`: who can sit on a panel; `agents add`: one that runs elsewhere."""
+"""`comitia agents`: who can sit on a panel; `agents add` and `agents remove`: one that runs
+elsewhere.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -68,6 +70,22 @@ def add(
     )
 
 
+@app.command()
+def remove(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    bootstrap: options.Bootstrap = None,
+) -> None:
+    """Withdraw an agent: no panel seats it any more.
+
+    One without heartbeats counts as alive while its card stands, and every panel waits for it.
+    """
+    run(_remove(shell_of(ctx), bootstrap, name))
+    printer = Printer()
+    printer.emit({"removed": name})
+    printer.show(f"{name} is removed")
+
+
 async def _listed(shell: Shell, bootstrap: str | None) -> list[registry.Listed]:
     async with shell.session(bootstrap) as session:
         return await registry.listed(session)
@@ -76,3 +94,8 @@ async def _listed(shell: Shell, bootstrap: str | None) -> list[registry.Listed]:
 async def _add(shell: Shell, bootstrap: str | None, card: AgentCard) -> bool:
     async with shell.session(bootstrap) as session:
         return await registry.add(session, card)
+
+
+async def _remove(shell: Shell, bootstrap: str | None, name: str) -> None:
+    async with shell.session(bootstrap) as session:
+        await registry.remove(session, name)
