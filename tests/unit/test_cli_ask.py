@@ -1,10 +1,12 @@
 """`comitia ask`, `explain`, `tail`, `cancel`: what is printed, and with which code they end."""
 
 import asyncio
+import io
 from pathlib import Path
 
 import pytest
 from google.protobuf.json_format import Parse
+from rich.console import Console
 from typer.testing import CliRunner
 
 from comitia.config import KafkaSettings
@@ -17,6 +19,7 @@ from comitia.v1.task_pb2 import Task
 from comitia_cli.client import decisions
 from comitia_cli.main import app
 from comitia_cli.shell import Shell
+from comitia_cli.show.decision import one_line, whole
 from tests.unit.cli_support import Panel, first_option
 
 
@@ -135,6 +138,15 @@ def test_explain_says_who_is_waited_for() -> None:
     done = panel.call("explain", "t-1")
     assert done.exit_code == 4
     assert "1 of 2 agents have answered, waiting for ada" in done.stderr
+
+
+def test_one_line_cuts_a_long_value_and_the_whole_keeps_it() -> None:
+    decision = Decision(status=DecisionStatus.DECISION_STATUS_DECIDED)
+    decision.value.text = "honey " * 40
+    assert decision.value.text.strip() not in one_line(decision).plain
+    shown = io.StringIO()
+    Console(width=1000, file=shown).print(whole(decision))
+    assert decision.value.text.strip() in shown.getvalue()
 
 
 def test_explain_of_an_unknown_task_says_so() -> None:

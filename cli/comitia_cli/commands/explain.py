@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 from rich.console import Group, RenderableType
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from comitia.v1.panel_event_pb2 import PanelEvent, PanelOpened
@@ -94,7 +93,12 @@ def _story(found: list[decisions.Found], events: list[PanelEvent]) -> Renderable
     return Group(*parts)
 
 
-def _seats(panel: PanelOpened) -> Table:
+def _seats(panel: PanelOpened) -> RenderableType:
+    """Who sat there and why: in one line where the reason is one."""
+    reasons = {(seat.reason, seat.probability) for seat in panel.seats}
+    if len(reasons) == 1:
+        seats = ", ".join(f"{seat.agent} v{seat.agent_version}" for seat in panel.seats)
+        return Text(f"seated: {seats}: each {panel.seats[0].reason}", style="dim")
     table = plain_table(">seat", "agent", "role", "why it sat there")
     for seat in panel.seats:
         why = f"{seat.reason} (probability {seat.probability:.2f})"

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from comitia.config import AggregatorSettings
 from comitia.errors import ConfigError, Retryable
-from comitia.v1.decision_pb2 import Decision
+from comitia.v1.decision_pb2 import Decision, DecisionStatus
 from comitia_cli import exits, options
 from comitia_cli.client.decisions import open_feed
 from comitia_cli.client.journal import Journal, open_journal
@@ -23,8 +23,10 @@ from comitia_cli.client.tasks import SKILL_DEFAULT, Defaults
 from comitia_cli.output import Printer
 from comitia_cli.places import places
 from comitia_cli.shell import Session, Shell, run, shell_of
+from comitia_cli.show.decision import one_line
 
 OPEN_SHOWN_MAX = 3
+UNDECIDED_SHOWN_MAX = 10
 REMEMBERED_MS = int(AggregatorSettings.model_fields["duplicate_window_ms"].default)
 
 
@@ -86,6 +88,7 @@ class Watcher:
         self._lines = self.bars.add_task("published", total=total)
         self._decisions = self.bars.add_task("decided", total=total, visible=False)
         self._decided = 0
+        self._undecided = 0
 
     def shown(self) -> "Progress | nullcontext[None]":
         """Bars while it lasts, on a terminal."""
@@ -102,6 +105,11 @@ class Watcher:
         self._decided += 1
         self.bars.update(self._decisions, completed=self._decided, visible=True)
         self._printer.emit(decision)
+        if decision.status == DecisionStatus.DECISION_STATUS_DECIDED or self._printer.plain:
+            return
+        self._undecided += 1
+        if self._undecided <= UNDECIDED_SHOWN_MAX:
+            self.bars.console.print(one_line(decision))
 
 
 class Work:
@@ -183,7 +191,7 @@ def _report(tally: Tally, wait: bool) -> None:
     if wait:
         words += f", {tally.decided} decided, {tally.undecided} ended otherwise"
     if tally.refused:
-        words += f", {tally.refused} lines refused"
+        words += f", {tally.refused} {'line' if tally.refused == 1 else 'lines'} refused"
     exits.say(words)
     if wait and tally.open:
         some = ", ".join(sorted(tally.open)[:OPEN_SHOWN_MAX])

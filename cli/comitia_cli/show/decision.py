@@ -70,12 +70,12 @@ def dissent(decision: Decision) -> str:
     return ", ".join(others)
 
 
-def headline(decision: Decision) -> Text:
-    """DECIDED positive - 4 of 5 votes, margin 0.60, 213 ms."""
+def headline(decision: Decision, value: str) -> Text:
+    """DECIDED positive - 4 of 5 votes, margin 0.60, 213 ms. `value`: the decided one as text."""
     line = Text()
     line.append(status_name(decision), style=f"bold {colour(decision)}")
     if decision.HasField("value"):
-        line.append(f"  {value_text(decision.value)}", style="bold")
+        line.append(f"  {value}", style="bold")
         for_it, cast = votes(decision)
         line.append(f"  {for_it} of {cast} votes, margin {decision.margin:.2f}")
         if decision.HasField("calibrated_probability"):
@@ -88,10 +88,10 @@ def headline(decision: Decision) -> Text:
 
 def one_line(decision: Decision) -> Text:
     """For a stream of decisions."""
-    line = headline(decision)
+    line = headline(decision, clip(value_text(decision.value)))
     if decision.HasField("value") and (others := dissent(decision)):
         line.append(f"  against: {others}", style="yellow")
-    elif not decision.HasField("value") and decision.explanation:
+    elif not (decision.HasField("value") or decision.tied) and decision.explanation:
         line.append(f"  {clip(decision.explanation, 100)}", style="dim")
     line.append(f"  {decision.task_id}", style="dim")
     return line
@@ -136,7 +136,7 @@ def ballot_table(decision: Decision) -> Table:
 
 def whole(decision: Decision) -> RenderableType:
     """Headline, reason, ballots."""
-    parts: list[RenderableType] = [headline(decision)]
+    parts: list[RenderableType] = [headline(decision, value_text(decision.value))]
     if decision.explanation:
         parts.append(Text(decision.explanation))
     if decision.ballots or decision.late or decision.missing:
