@@ -29,8 +29,6 @@ async def open_kafka(settings: KafkaSettings) -> Log:
     """Apache Kafka. Imported when needed, so that commands without a broker start fast."""
     from comitia.runtime.kafka_log import KafkaLog
 
-    # It reports the errors that it raises, too: a command says each once, in its own words.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     return await KafkaLog.open(settings, "comitia-cli")
 
 
@@ -103,4 +101,6 @@ def shell_of(ctx: typer.Context) -> Shell:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end; Ctrl-C cancels it and leaves as KeyboardInterrupt."""
+    # It reports the errors that it raises, too: a command says each once, in its own words.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     return asyncio.run(work)

@@ -170,3 +170,5 @@ async def test_a_cluster_that_is_away_is_said_in_one_line(where: Places) -> None
     assert (code, out) == (5, "")
     assert "127.0.0.1:9" in err
     assert err.count("\n") == 1
+    code, _, err = await comitia("doctor", "--bootstrap", "127.0.0.1:9")
+    assert (code, err) == (1, "")

@@ -55,7 +55,7 @@ def test_agents_that_share_a_model_share_a_process(cards: tuple[Path, Path]) -> 
 def test_a_missing_model_is_named(cards: tuple[Path, Path]) -> None:
     agents, models = cards
     (agents / "di.yaml").write_text("name: di\nmodel: huge\n")
-    with pytest.raises(ConfigError, match="huge"):
+    with pytest.raises(ConfigError, match=r"di\.yaml.*huge"):
         make_plan(agents, models, {})
 
 

@@ -21,7 +21,7 @@ _COLOUR = {"ok": "green", "note": "yellow", "wrong": "red"}
 _ACLS = {
     None: "we are not allowed to ask",
     True: "checked: Comitia needs rights on topics, groups and transactional ids of its prefix",
-    False: "not checked",
+    False: "none: this cluster lets everybody do everything",
 }
 
 
@@ -54,12 +54,13 @@ async def _cluster(bootstrap: str | None) -> list[Finding]:
     settings = kafka_settings(bootstrap)
     seen = await inspect(settings.bootstrap)
     version = seen.version or "not Apache Kafka in KRaft mode, or unwilling to tell its version"
+    brokers = "1 broker" if seen.brokers == 1 else f"{seen.brokers} brokers"
     return [
         Finding(
             "cluster",
             "broker",
             "ok",
-            f"{settings.bootstrap}: {seen.brokers} brokers, Apache Kafka {version}",
+            f"{settings.bootstrap}: {brokers}, Apache Kafka {version}",
         ),
         _transactions(seen.transactions_problem),
         _timestamps(seen.broker_config),
@@ -109,7 +110,7 @@ def _topics(found: Mapping[str, TopicSpec], names: Names) -> list[Finding]:
                 "with kafka-configs"
             )
             findings.append(Finding("topics", spec.name, "wrong", words))
-    if not differing:
+    if not differing and len(missing) < len(wanted):
         words = f"{len(wanted) - len(missing)} topics are as the catalogue says"
         findings.append(Finding("topics", "settings", "ok", words))
     return findings

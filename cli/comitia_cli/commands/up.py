@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from rich.live import Live
 
-from comitia.errors import ConfigError
+from comitia.errors import ConfigError, Retryable
 from comitia_cli import exits, options
 from comitia_cli.output import Printer
 from comitia_cli.places import Places, folder_of, human_bytes, places
@@ -184,7 +184,9 @@ def start_detached(where: Places, wanted: Wanted) -> Background:
 
 
 def wait_until_ready(started: Background, board: Board, screen: Screen) -> SystemState:
-    """Show the start until it is ready. ConfigError with its last words when it ends before."""
+    """Show the start until it is ready. When it ends before, its last words: Retryable where no
+    broker answered, else ConfigError.
+    """
     with screen.shown():
         while started.process.poll() is None:
             state = board.read()
@@ -195,4 +197,5 @@ def wait_until_ready(started: Background, board: Board, screen: Screen) -> Syste
             time.sleep(POLL_S)
     said = last_line(started.log).removeprefix("comitia: ")
     status = started.process.returncode
-    raise ConfigError(said or f"the supervisor ended with status {status}: see {started.log}")
+    error = Retryable if status == exits.BROKER_AWAY else ConfigError
+    raise error(said or f"the supervisor ended with status {status}: see {started.log}")

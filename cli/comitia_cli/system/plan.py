@@ -82,8 +82,15 @@ def make_plan(agents: Path, models: Path, env: Mapping[str, str]) -> Plan:
             "COMITIA_MODELS_DIR": str(models),
         }
         services.append(ServiceSpec(f"agent-{model}", (program("comitia-agent"),), {**env, **own}))
-    needed = tuple(find_card(models, model) for model in sorted(by_model))
+    needed = tuple(_model(models, model, by_model[model][0]) for model in sorted(by_model))
     return Plan(tuple(services), needed, tuple(cards))
+
+
+def _model(models: Path, name: str, agent: AgentFile) -> ModelCard:
+    try:
+        return find_card(models, name)
+    except ConfigError as error:
+        raise ConfigError(f"{agent.path} cannot be served: {error}") from error
 
 
 def program(name: str) -> str:
