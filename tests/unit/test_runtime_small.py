@@ -20,6 +20,7 @@ from comitia.runtime.tables import Tables
 from comitia.topics import TOPICS, Names
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.dead_letter_pb2 import DeadLetter as DeadLetterMessage
+from comitia.v1.decision_pb2 import DeadLetterRef, Decision
 from comitia.v1.heartbeat_pb2 import Heartbeat
 from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia.v1.task_pb2 import Task
@@ -85,16 +86,29 @@ def test_a_malformed_trace_context_is_not_passed_on(traceparent: bytes) -> None:
     assert Codec("router", "i").decode(Task, record(value, *headers)).traceparent == ""
 
 
-def test_a_dead_letter_stays_within_the_limit_of_its_topic() -> None:
-    huge = record(b"x" * 20_000_000, *((f"h{n}", b"y" * 10_000) for n in range(100)))
+@pytest.mark.parametrize("key", [b"k", b"k" * 5_000_000])
+def test_a_dead_letter_stays_within_the_limit_of_its_topic(key: bytes) -> None:
+    headers = ((f"h{n}", b"y" * 10_000) for n in range(100))
+    huge = record(b"x" * 20_000_000, *headers, key=key)
     why = DeadLetter("TOO_LARGE", "e" * 100_000, "t")
     sent = dead_letters.letter(Codec("r", "i"), Names(), huge, why, "r")
-    size = len(sent.value or b"") + sum(len(k) + len(v) for k, v in sent.headers)
+    size = len(sent.key or b"") + len(sent.value or b"")
+    size += sum(len(k) + len(v) for k, v in sent.headers)
     assert size < TOPICS["dead-letters"].bytes_max
     letter = DeadLetterMessage.FromString(sent.value or b"")
-    assert letter.value == b"x" * dead_letters.ORIGINAL_BYTES_MAX
+    assert letter.key == key
+    assert letter.value == b"x" * (dead_letters.ORIGINAL_BYTES_MAX - len(key))
     assert "cut to" not in letter.error  # the end of so long an error is cut, its beginning kept
     assert letter.error.startswith("eee")
+
+
+def test_what_a_task_is_told_of_a_failure_is_short_whatever_the_error_says() -> None:
+    why, kept = Poison("e" * 9_000_000, "HANDLER_FAILED"), DeadLetterRef()
+    for told in (dead_letters.task_refused(Names(), 4), dead_letters.task_failed(Names(), 0)):
+        (publish,) = told("t", why, kept)
+        assert isinstance(publish, Publish)
+        assert publish.message.ByteSize() < 10_000
+    assert dead_letters.failed_decision(Decision(), why, kept).ByteSize() < 10_000
 
 
 @pytest.mark.parametrize(

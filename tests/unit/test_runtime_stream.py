@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from comitia.effects import DeadLetter, Effect, Publish, Recorded
-from comitia.errors import Poison, Retryable
+from comitia.errors import ConfigError, Poison, Retryable
 from comitia.runtime import dead_letters
 from comitia.runtime.stream import Source, StreamSpec, run_stream
 from comitia.v1.agent_card_pb2 import AgentCard
@@ -176,8 +176,7 @@ def test_poison_is_kept_its_task_refused_and_the_stream_goes_on(
 
 
 def test_a_tombstone_takes_out_what_its_key_names() -> None:
-    world = World()
-    table: dict[str, str] = {}
+    world, table = World(), dict[str, str]()
 
     def learn(recorded: Recorded[AgentCard], now_ms: int) -> Sequence[Effect]:
         table[recorded.message.name] = recorded.message.role
@@ -188,11 +187,10 @@ def test_a_tombstone_takes_out_what_its_key_names() -> None:
         for value in (AgentCard(name="anna", role="critic"), None, AgentCard(name="ben")):
             await world.write(AGENTS, value.name if value else "anna", value)
         source = Source(AGENTS, AgentCard, learn, removed=table.__delitem__)
-        runtime = world.runtime("router")
-        loop = asyncio.create_task(run_stream(runtime, StreamSpec(GROUP, (source,))))
+        loop = run_stream(world.runtime("router"), StreamSpec(GROUP, (source,)))
+        reading = asyncio.create_task(loop)
         await until(lambda: world.committed(GROUP, AGENTS, 0) == 3)
-        runtime.stop.set()
-        await loop
+        reading.cancel()
         assert table == {"ben": ""}
         assert world.records(LETTERS) == []
 
@@ -221,6 +219,21 @@ def test_a_broker_away_makes_it_unready_and_it_recovers() -> None:
         await until(lambda: runtime.health.ready)
         runtime.stop.set()
         await loop
+
+    simulate(world, story())
+
+
+def test_a_commit_that_can_never_succeed_ends_the_loop() -> None:
+    world = World()
+
+    async def story() -> None:
+        await world.create("anna")
+        refused = ConfigError("no right")
+        world.log.fault = lambda operation, _: refused if operation == "commit" else None
+        await world.write(TASKS, "a", Task(id="a"))
+        _, loop = await started(world)
+        await asyncio.wait({loop})
+        assert "no right" in repr(loop.exception())
 
     simulate(world, story())
 

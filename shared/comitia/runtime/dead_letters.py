@@ -22,8 +22,12 @@ from comitia.v1.task_pb2 import Task
 
 HEADERS_BYTES_MAX = 64 * 1024
 ERROR_BYTES_MAX = 16 * 1024
+# A longer key stays in the letter alone: as the letter's own key it would take its room twice.
+KEY_BYTES_MAX = 16 * 1024
+# Of what a task's log is told: characters.
+REASON_MAX = 4_096
 # What the letter adds to the original: origin, error, headers, and the record's own overhead.
-_ENVELOPE_BYTES = HEADERS_BYTES_MAX + 2 * ERROR_BYTES_MAX + 16 * 1024
+_ENVELOPE_BYTES = HEADERS_BYTES_MAX + 2 * ERROR_BYTES_MAX + KEY_BYTES_MAX + 16 * 1024
 ORIGINAL_BYTES_MAX = TOPICS["dead-letters"].bytes_max - _ENVELOPE_BYTES
 TOO_LARGE = "TOO_LARGE"
 _TASK_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -51,10 +55,11 @@ def letter(codec: Codec, names: Names, original: Record, why: DeadLetter, servic
     so.
     """
     error = why.error
-    value = original.value
-    if value is not None and len(value) > ORIGINAL_BYTES_MAX:
-        error = f"{error} (value of {len(value)} bytes cut to {ORIGINAL_BYTES_MAX})"
-        value = value[:ORIGINAL_BYTES_MAX]
+    key, value = original.key or b"", original.value
+    room = max(0, ORIGINAL_BYTES_MAX - len(key))
+    if value is not None and len(value) > room:
+        error = f"{error} (value of {len(value)} bytes cut to {room})"
+        value = value[:room]
     kept = _bounded(original.headers)
     if len(kept) < len(original.headers):
         error = f"{error} ({len(original.headers) - len(kept)} headers left out)"
@@ -77,7 +82,7 @@ def letter(codec: Codec, names: Names, original: Record, why: DeadLetter, servic
     return Outgoing(
         names.topic("dead-letters"),
         message.SerializeToString(),
-        original.key,
+        original.key if len(key) <= KEY_BYTES_MAX else None,
         (*headers, *_kip_1034(original, why.reason, error)),
     )
 
@@ -93,7 +98,7 @@ def task_refused(names: Names, partitions: int) -> Refused:
     def refused(task_id: str, why: Poison, kept: decision_pb2.DeadLetterRef) -> Sequence[Effect]:
         event = panel_event_pb2.PanelEvent(task_id=task_id)
         event.task_refused.status = decision_pb2.DECISION_STATUS_REJECTED
-        event.task_refused.reason = f"{why.reason}: {why}"
+        event.task_refused.reason = f"{why.reason}: {why}"[:REASON_MAX]
         event.task_refused.dead_letter.CopyFrom(kept)
         return (_event(names, event, partition_of(task_id, partitions)),)
 
@@ -105,7 +110,7 @@ def task_failed(names: Names, partition: int) -> Refused:
 
     def failed(task_id: str, why: Poison, kept: decision_pb2.DeadLetterRef) -> Sequence[Effect]:
         event = panel_event_pb2.PanelEvent(task_id=task_id)
-        event.task_failed.reason = f"{why.reason}: {why}"
+        event.task_failed.reason = f"{why.reason}: {why}"[:REASON_MAX]
         event.task_failed.dead_letter.CopyFrom(kept)
         return (_event(names, event, partition),)
 
@@ -123,7 +128,7 @@ def failed_decision(
         panel_id=decision.panel_id,
         method=decision.method,
         cost=decision.cost,
-        explanation=f"the decision could not be published: {why}",
+        explanation=f"the decision could not be published: {why}"[:REASON_MAX],
         dead_letter=kept,
         weights_version=decision.weights_version,
         delivery=decision.delivery,

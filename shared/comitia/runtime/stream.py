@@ -94,13 +94,13 @@ class _Stream:
         )
         self._reader = await persist(runtime, "broker", lambda: runtime.log.reader(spec))
         self._commits = Commits(self._reader)
-        commits = asyncio.create_task(every(runtime.commit_interval_ms, self._commit))
         try:
             async with asyncio.TaskGroup() as group:
+                commits = group.create_task(every(runtime.commit_interval_ms, self._commit))
                 await self._read(group)
+                commits.cancel()
             await self._commit()
         finally:
-            commits.cancel()
             await self._reader.close()
             await writer.close()
 
