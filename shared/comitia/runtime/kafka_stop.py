@@ -37,6 +37,17 @@ async def stop_consumer(consumer: AIOKafkaConsumer, timeout_ms: int, doing: str)
     except RAISED:
         _log.warning("%s: closed without leaving the group", doing, exc_info=True)
         await consumer._client.close()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        # Nobody cancelled us: its fetcher cancels a fetch that waits for a broker which is away,
+        # awaits it, lets that out, and leaves the other fetches and the connections behind.
+        fetches = list(consumer._fetcher._pending_tasks)
+        for fetch in fetches:
+            fetch.cancel()
+        await asyncio.gather(*fetches, return_exceptions=True)
+        await consumer._client.close()
 
 
 def _look_at_errors(producer: AIOKafkaProducer) -> None:
