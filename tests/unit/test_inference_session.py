@@ -20,7 +20,7 @@ HEAVY = ("torch", "transformers", "optimum", "onnx", "gguf")
 @pytest.mark.parametrize(
     ("installed", "message"),
     [
-        (set(), "not installed; run: pip install 'comitia"),
+        (set(), "not installed: run `make setup`"),
         ({"onnxruntime", "onnxruntime-gpu"}, "both installed.*pip uninstall -y"),
     ],
 )

@@ -108,8 +108,7 @@ def read_agent_card(path: Path) -> AgentCard:
     if isinstance(fields, dict) and isinstance(fields.get("skills"), dict):
         raise ConfigError(
             f"{path} is a card that Comitia runs itself: put it into the folder of agents and "
-            "start "
-            "`comitia up` again. `agents add` is for agents that you run yourself"
+            "start `comitia up` again. `agents add` is for agents that you run yourself"
         )
     try:
         card = ParseDict(fields, AgentCard())
@@ -141,16 +140,14 @@ async def add(session: Session, card: AgentCard) -> bool:
         if known.card.version > card.version:
             raise ConfigError(
                 f"agent {card.name} is already at version {known.card.version}: give your card "
-                "version "
-                f"{known.card.version + 1} or higher"
+                f"version {known.card.version + 1} or higher"
             )
         if known.card.version == card.version:
             if known.digest == digest:
                 return False
             raise ConfigError(
                 f"agent {card.name} version {card.version} is another card "
-                f"({known.digest[:19]}...): "
-                f"give yours version {card.version + 1}, or another name"
+                f"({known.digest[:19]}...): give yours version {card.version + 1}, or another name"
             )
     await session.log.create([session.names.inbox_spec(card.name, session.settings.replication)])
     await publish_one(session, "agents", f"{card.name}@{card.version}@{digest}", card)

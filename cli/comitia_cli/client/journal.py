@@ -47,8 +47,7 @@ class Journal:
         except OSError as error:
             raise ConfigError(
                 f"cannot note the progress in {self.path.parent}: {error.strerror}. Make it "
-                "writable, or set "
-                "COMITIA_STATE_DIR to another folder"
+                "writable, or set COMITIA_STATE_DIR to another folder"
             ) from error
 
     def finish(self) -> None:

@@ -48,14 +48,13 @@ def check_packages() -> None:
     found = [name for name in _PACKAGES if _installed(name)]
     if not found:
         raise ConfigError(
-            "ONNX Runtime is not installed; run: pip install 'comitia[cpu]' (or 'comitia[gpu]' "
-            "with an NVIDIA GPU)"
+            "ONNX Runtime is not installed: run `make setup` in the checkout (with an NVIDIA GPU "
+            "install requirements/gpu.lock instead)"
         )
     if len(found) > 1:
         raise ConfigError(
-            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; run: pip "
-            "uninstall -y "
-            "onnxruntime onnxruntime-gpu, then pip install 'comitia[cpu]' or 'comitia[gpu]'"
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: run pip "
+            "uninstall -y onnxruntime onnxruntime-gpu and install one again, or `make clean setup`"
         )
 
 
