@@ -7,16 +7,34 @@ error, so that a pipe holds nothing but objects.
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from google.protobuf.json_format import MessageToDict, MessageToJson
 from google.protobuf.message import Message
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 Json = Mapping[str, object]
 # Where a pipe gets text for people, there is no terminal to tell its width.
 PIPE_COLUMNS = 120
+# C0 but line feed, DEL, C1: a terminal would obey them.
+CONTROLS = dict.fromkeys([*range(10), *range(11, 32), *range(127, 160)])
+
+
+class TextConsole(Console):
+    """Shows text that others wrote (tasks, answers of models) as text: control characters are left
+    out.
+    """
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(segment.text.translate(CONTROLS), segment.style)
 
 
 def as_json(message: Message) -> str:
@@ -38,8 +56,8 @@ class Printer:
     def __init__(self, json_asked: bool = False, *, for_people: bool = False) -> None:
         terminal = sys.stdout.isatty()
         self.plain = json_asked or not (terminal or for_people)
-        self.console = Console(highlight=False, width=None if terminal else PIPE_COLUMNS)
-        self.remarks = Console(stderr=True, highlight=False)
+        self.console = TextConsole(highlight=False, width=None if terminal else PIPE_COLUMNS)
+        self.remarks = TextConsole(stderr=True, highlight=False)
 
     def show(self, thing: RenderableType) -> None:
         """On a terminal only."""
