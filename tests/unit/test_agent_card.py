@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from comitia.cards import card_key
 from comitia.errors import ConfigError
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.format_pb2 import FormatKind
-from comitia_agent.card import card_key, read_card, read_cards
+from comitia_agent.card import read_card, read_cards
 from comitia_agent.registry import must_publish
 
 CARD = """

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from comitia.cards import digest_of
 from comitia.ports import TopicSpec
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.dead_letter_pb2 import DeadLetter
 from comitia.v1.heartbeat_pb2 import Heartbeat
 from comitia.v1.task_pb2 import Task
-from comitia_cli.client.agents import digest_of
 from comitia_cli.client.catalogue import compare
 from tests.unit.cli_support import NAMES, Panel
 

@@ -2,11 +2,12 @@
 
 import pytest
 
+from comitia.cards import digest_of
 from comitia.effects import Recorded
 from comitia.errors import Poison
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.heartbeat_pb2 import Heartbeat
-from comitia_router.agents import INTERVAL_MS_MAX, AgentTable, digest_of
+from comitia_router.agents import INTERVAL_MS_MAX, AgentTable
 
 
 def make_card(name: str = "ann", version: int = 1, skill: str = "sentiment") -> AgentCard:

@@ -5,13 +5,13 @@ A card is known by name, version and digest. Of two cards with one name and vers
 log stands; the other is refused. The highest version of a name counts.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 from google.protobuf.json_format import ParseDict, ParseError
 
+from comitia.cards import MISSED_MAX, card_key, digest_of
 from comitia.errors import ConfigError
 from comitia.ports import Record
 from comitia.topics import AGENT_NAME
@@ -20,8 +20,6 @@ from comitia.v1.heartbeat_pb2 import Heartbeat
 from comitia_cli.client.records import decode, partitions_of, scan
 from comitia_cli.client.sending import publish_one, withdraw
 from comitia_cli.shell import Session
-
-MISSED_MAX = 3
 
 
 @dataclass(frozen=True)
@@ -123,11 +121,6 @@ def read_agent_card(path: Path) -> AgentCard:
     return card
 
 
-def digest_of(card: AgentCard) -> str:
-    """ "sha256:..." over the card's canonical bytes."""
-    return "sha256:" + hashlib.sha256(card.SerializeToString(deterministic=True)).hexdigest()
-
-
 async def add(session: Session, card: AgentCard) -> bool:
     """Make the inbox and publish the card; False when this very card is there already.
 
@@ -150,7 +143,7 @@ async def add(session: Session, card: AgentCard) -> bool:
                 f"({known.digest[:19]}...): give yours version {card.version + 1}, or another name"
             )
     await session.log.create([session.names.inbox_spec(card.name, session.settings.replication)])
-    await publish_one(session, "agents", f"{card.name}@{card.version}@{digest}", card)
+    await publish_one(session, "agents", card_key(card), card)
     return True
 
 

@@ -185,12 +185,6 @@ class AgentProfile(_Block):
         )
 
 
-def card_key(card: AgentCard) -> str:
-    """The key of a card in the `agents` topic: name@version@digest of its deterministic bytes."""
-    digest = hashlib.sha256(card.SerializeToString(deterministic=True)).hexdigest()
-    return f"{card.name}@{card.version}@sha256:{digest}"
-
-
 def read_card(path: Path) -> AgentProfile:
     """Parse one card. ConfigError names the file and every field that is wrong."""
     try:

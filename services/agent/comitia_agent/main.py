@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from comitia.cards import card_key
 from comitia.config import AgentSettings
 from comitia.effects import Effect, Publish, Recorded
 from comitia.inference.cards import find_card
@@ -28,7 +29,7 @@ from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.control_pb2 import Control
 from comitia.v1.heartbeat_pb2 import Heartbeat
-from comitia_agent.card import AgentProfile, card_key, read_cards
+from comitia_agent.card import AgentProfile, read_cards
 from comitia_agent.handler import Agent
 from comitia_agent.registry import must_publish
 from comitia_agent.traced import TracedModel

@@ -4,9 +4,9 @@ version. Pure.
 
 from collections.abc import Iterable
 
+from comitia.cards import card_key
 from comitia.errors import ConfigError
 from comitia.v1.agent_card_pb2 import AgentCard
-from comitia_agent.card import card_key
 
 
 def must_publish(standing: Iterable[str], card: AgentCard) -> bool:

@@ -7,17 +7,16 @@ than three intervals ago and has not said that it leaves; one whose card says `n
 alive while the card stands.
 """
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from comitia.cards import MISSED_MAX, digest_of
 from comitia.effects import Recorded
 from comitia.errors import Poison
 from comitia.topics import AGENT_NAME
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.heartbeat_pb2 import Heartbeat
 
-MISSED_MAX = 3
 INTERVAL_MS_MAX = 600_000
 INSTANCES_MAX = 1_000
 SKILLS_MAX = 1_000
@@ -135,13 +134,6 @@ class AgentTable:
         """A record of the heartbeats topic."""
         if recorded is not None:
             self.beat(recorded.message, recorded.append_ms)
-
-
-def digest_of(card: AgentCard) -> str:
-    """Names a card's content: "sha256:" and 64 hexadecimal digits of its deterministic
-    serialisation.
-    """
-    return "sha256:" + hashlib.sha256(card.SerializeToString(deterministic=True)).hexdigest()
 
 
 def _check(card: AgentCard) -> None:

@@ -8,6 +8,7 @@ inboxes, and only then tasks.
 import os
 import sys
 
+from comitia.cards import MISSED_MAX
 from comitia.config import RouterSettings
 from comitia.runtime.context import Runtime
 from comitia.runtime.dead_letters import task_refused
@@ -20,7 +21,7 @@ from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.command_pb2 import Command
 from comitia.v1.heartbeat_pb2 import Heartbeat
 from comitia.v1.task_pb2 import Task
-from comitia_router.agents import INTERVAL_MS_MAX, MISSED_MAX
+from comitia_router.agents import INTERVAL_MS_MAX
 from comitia_router.handler import Router
 from comitia_router.inboxes import Inboxes
 from comitia_router.validate import Limits
