@@ -1,8 +1,8 @@
 """What a cluster is and allows, asked through Kafka's own protocol, for `comitia doctor`.
 
-An address (and aiokafka's security arguments) comes in, `Findings` go out: version, brokers,
-transactions, ACLs, topics with their settings. Nothing is changed but one transactional id, used
-and left without a transaction. What the cluster does not let us see is None rather than a guess.
+An address comes in, `Findings` go out: version, brokers, transactions, ACLs, topics with their
+settings. Nothing is changed but one transactional id, used and left without a transaction. What the
+cluster does not let us see is None rather than a guess.
 """
 
 import asyncio
@@ -67,15 +67,6 @@ class Findings:
     transactions_problem: str | None
     topics: Mapping[str, TopicSpec]
     broker_config: Mapping[str, str]
-
-
-def differences(found: TopicSpec, wanted: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
-    """(setting, as found, as wanted) of each that differs; "?" where it could not be read."""
-    return tuple(
-        (name, found.config.get(name, "?"), value)
-        for name, value in sorted(wanted.items())
-        if found.config.get(name) != value
-    )
 
 
 async def inspect(bootstrap: str) -> Findings:

@@ -30,11 +30,9 @@ class Attribute(StrEnum):
     GEN_AI_OPERATION_NAME = "gen_ai.operation.name"  # invoke_agent, chat, embeddings
     GEN_AI_PROVIDER_NAME = "gen_ai.provider.name"  # who runs the model: "onnxruntime"
     GEN_AI_AGENT_NAME = "gen_ai.agent.name"
-    GEN_AI_AGENT_VERSION = "gen_ai.agent.version"
     GEN_AI_REQUEST_MODEL = "gen_ai.request.model"  # name of the model's card
     GEN_AI_REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"  # tokens
     GEN_AI_REQUEST_TEMPERATURE = "gen_ai.request.temperature"
-    GEN_AI_CONVERSATION_ID = "gen_ai.conversation.id"  # the task's session
     GEN_AI_RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
     GEN_AI_USAGE_INPUT_TOKENS = "gen_ai.usage.input_tokens"  # tokens
     GEN_AI_USAGE_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"  # tokens

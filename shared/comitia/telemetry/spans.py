@@ -20,7 +20,6 @@ from comitia.telemetry.names import PROVIDER, SYSTEM, Attribute, Operation, span
 from comitia.telemetry.setup import Telemetry
 
 _PROPAGATOR = TraceContextTextMapPropagator()
-TRACEPARENT_LENGTH = 55
 
 
 def context_of(traceparent: str, tracestate: str = "") -> Context:
@@ -36,11 +35,6 @@ def traceparent_of(span: Span) -> str:
     """`00-<trace id>-<span id>-<flags>` of a span."""
     context = span.get_span_context()
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
-
-
-def trace_id_of(traceparent: str) -> str:
-    """The 32 hexadecimal digits of the trace id; "" when there is none."""
-    return traceparent[3:35] if len(traceparent) == TRACEPARENT_LENGTH else ""
 
 
 def start_process(tracer: Tracer, record: Record, group: str, parent: tuple[str, str]) -> Span:
