@@ -22,15 +22,16 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from comitia.v1 import decision_pb2 as comitia_dot_v1_dot_decision__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63omitia/v1/heartbeat.proto\x12\ncomitia.v1\"\x98\x01\n\tHeartbeat\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x10\n\x08instance\x18\x03 \x01(\t\x12\x13\n\x0binterval_ms\x18\x04 \x01(\r\x12\x11\n\tin_flight\x18\x05 \x01(\r\x12\x0f\n\x07waiting\x18\x06 \x01(\r\x12\x0f\n\x07leaving\x18\x07 \x01(\x08\x12\x0f\n\x07service\x18\x08 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63omitia/v1/heartbeat.proto\x12\ncomitia.v1\x1a\x19\x63omitia/v1/decision.proto\"\xc0\x01\n\tHeartbeat\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x10\n\x08instance\x18\x03 \x01(\t\x12\x13\n\x0binterval_ms\x18\x04 \x01(\r\x12\x11\n\tin_flight\x18\x05 \x01(\r\x12\x0f\n\x07waiting\x18\x06 \x01(\r\x12\x0f\n\x07leaving\x18\x07 \x01(\x08\x12\x0f\n\x07service\x18\x08 \x01(\t\x12&\n\x08\x64\x65livery\x18\t \x01(\x0e\x32\x14.comitia.v1.Deliveryb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'comitia.v1.heartbeat_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_HEARTBEAT']._serialized_start=43
-  _globals['_HEARTBEAT']._serialized_end=195
+  _globals['_HEARTBEAT']._serialized_start=70
+  _globals['_HEARTBEAT']._serialized_end=262
 # @@protoc_insertion_point(module_scope)

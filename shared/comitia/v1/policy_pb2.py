@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63omitia/v1/policy.proto\x12\ncomitia.v1\"\x9a\x01\n\x06Policy\x12\x0e\n\x06quorum\x18\x01 \x01(\r\x12\"\n\x06method\x18\x02 \x01(\x0e\x32\x12.comitia.v1.Method\x12\x0e\n\x06rounds\x18\x03 \x01(\r\x12\x0f\n\x07samples\x18\x04 \x01(\r\x12(\n\tselection\x18\x05 \x01(\x0e\x32\x15.comitia.v1.Selection\x12\x11\n\tseats_max\x18\x06 \x01(\r*W\n\x06Method\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x14\n\x10METHOD_PLURALITY\x10\x01\x12\x1f\n\x1bMETHOD_PROBABILITY_WEIGHTED\x10\x02*T\n\tSelection\x12\x19\n\x15SELECTION_UNSPECIFIED\x10\x00\x12\x13\n\x0fSELECTION_SKILL\x10\x01\x12\x17\n\x13SELECTION_BROADCAST\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63omitia/v1/policy.proto\x12\ncomitia.v1\"\xb0\x01\n\x06Policy\x12\x0e\n\x06quorum\x18\x01 \x01(\r\x12\"\n\x06method\x18\x02 \x01(\x0e\x32\x12.comitia.v1.Method\x12\x0e\n\x06rounds\x18\x03 \x01(\r\x12\x0f\n\x07samples\x18\x04 \x01(\r\x12(\n\tselection\x18\x05 \x01(\x0e\x32\x15.comitia.v1.Selection\x12\x11\n\tseats_max\x18\x06 \x01(\r\x12\x14\n\x0cwait_for_all\x18\x07 \x01(\x08*W\n\x06Method\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x14\n\x10METHOD_PLURALITY\x10\x01\x12\x1f\n\x1bMETHOD_PROBABILITY_WEIGHTED\x10\x02*T\n\tSelection\x12\x19\n\x15SELECTION_UNSPECIFIED\x10\x00\x12\x13\n\x0fSELECTION_SKILL\x10\x01\x12\x17\n\x13SELECTION_BROADCAST\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'comitia.v1.policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_METHOD']._serialized_start=196
-  _globals['_METHOD']._serialized_end=283
-  _globals['_SELECTION']._serialized_start=285
-  _globals['_SELECTION']._serialized_end=369
+  _globals['_METHOD']._serialized_start=218
+  _globals['_METHOD']._serialized_end=305
+  _globals['_SELECTION']._serialized_start=307
+  _globals['_SELECTION']._serialized_end=391
   _globals['_POLICY']._serialized_start=40
-  _globals['_POLICY']._serialized_end=194
+  _globals['_POLICY']._serialized_end=216
 # @@protoc_insertion_point(module_scope)

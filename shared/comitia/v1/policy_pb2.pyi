@@ -24,17 +24,19 @@ SELECTION_SKILL: Selection
 SELECTION_BROADCAST: Selection
 
 class Policy(_message.Message):
-    __slots__ = ("quorum", "method", "rounds", "samples", "selection", "seats_max")
+    __slots__ = ("quorum", "method", "rounds", "samples", "selection", "seats_max", "wait_for_all")
     QUORUM_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
     ROUNDS_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
     SELECTION_FIELD_NUMBER: _ClassVar[int]
     SEATS_MAX_FIELD_NUMBER: _ClassVar[int]
+    WAIT_FOR_ALL_FIELD_NUMBER: _ClassVar[int]
     quorum: int
     method: Method
     rounds: int
     samples: int
     selection: Selection
     seats_max: int
-    def __init__(self, quorum: _Optional[int] = ..., method: _Optional[_Union[Method, str]] = ..., rounds: _Optional[int] = ..., samples: _Optional[int] = ..., selection: _Optional[_Union[Selection, str]] = ..., seats_max: _Optional[int] = ...) -> None: ...
+    wait_for_all: bool
+    def __init__(self, quorum: _Optional[int] = ..., method: _Optional[_Union[Method, str]] = ..., rounds: _Optional[int] = ..., samples: _Optional[int] = ..., selection: _Optional[_Union[Selection, str]] = ..., seats_max: _Optional[int] = ..., wait_for_all: _Optional[bool] = ...) -> None: ...
