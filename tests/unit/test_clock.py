@@ -41,7 +41,7 @@ def test_the_observation_with_the_shortest_delay_counts() -> None:
     assert clock.now_ms() == 1_000_240
 
 
-def test_the_time_never_goes_back() -> None:
+def test_the_time_never_goes_back_over_late_observations() -> None:
     local = ManualClock()
     clock = clock_at(local=local)
     seen = 0
@@ -50,6 +50,68 @@ def test_the_time_never_goes_back() -> None:
         local.advance(1)
         assert clock.now_ms() > seen
         seen = clock.now_ms()
+
+
+def beat(clock: BrokerClock, local: ManualClock, ahead_ms: int, count: int) -> None:
+    """Heartbeats every 2 s, acknowledged by a broker whose clock is `ahead_ms` before ours."""
+    for _ in range(count):
+        local.advance(2_000)
+        clock.observe(int(local.monotonic_ms()) + ahead_ms)
+
+
+def test_one_append_time_an_hour_ahead_is_forgotten_after_two_windows() -> None:
+    local = ManualClock()
+    clock = clock_at(local=local)
+    beat(clock, local, 1_000_000, 20)
+    clock.observe(int(local.monotonic_ms()) + 1_000_000 + 3_600_000)
+    assert clock.now_ms() == local.monotonic_ms() + 1_000_000 + 3_600_000
+    beat(clock, local, 1_000_000, 2 * BrokerClock.WINDOW_MS // 2_000 + 1)
+    assert clock.now_ms() == local.monotonic_ms() + 1_000_000
+
+
+def test_a_brokers_clock_that_was_set_back_is_followed_and_runs_on_from_there() -> None:
+    local = ManualClock()
+    clock = clock_at(local=local)
+    beat(clock, local, 5_000_000, 20)
+    beat(clock, local, 5_000_000 - 600_000, 2 * BrokerClock.WINDOW_MS // 2_000 + 1)
+    assert clock.now_ms() == local.monotonic_ms() + 4_400_000
+    local.advance(7)
+    assert clock.now_ms() == local.monotonic_ms() + 4_400_000
+
+
+def test_a_brokers_clock_that_was_set_forward_is_followed_at_once() -> None:
+    local = ManualClock()
+    clock = clock_at(local=local)
+    beat(clock, local, 1_000_000, 3)
+    beat(clock, local, 1_900_000, 1)
+    assert clock.now_ms() == local.monotonic_ms() + 1_900_000
+
+
+def test_a_small_correction_makes_the_time_stand_still_but_not_go_back() -> None:
+    local = ManualClock()
+    clock = clock_at(local=local)
+    beat(clock, local, 1_000_300, 20)
+    seen = clock.now_ms()
+    # From now on every observation takes 300 ms longer.
+    for _ in range(60_000):
+        local.advance(1)
+        clock.observe(int(local.monotonic_ms()) + 1_000_000)
+        assert clock.now_ms() >= seen
+        seen = clock.now_ms()
+    assert seen == local.monotonic_ms() + 1_000_000
+
+
+def test_while_the_broker_is_away_the_time_that_is_known_runs_on() -> None:
+    local = ManualClock()
+    clock = clock_at(local=local)
+    beat(clock, local, 1_000_000, 3)
+    local.advance(10 * BrokerClock.WINDOW_MS)
+    assert clock.now_ms() == local.monotonic_ms() + 1_000_000
+    # A record read first after the gap, an hour old, does not turn the time back.
+    clock.observe(clock.now_ms() - 3_600_000)
+    assert clock.now_ms() == local.monotonic_ms() + 1_000_000
+    beat(clock, local, 1_000_000, 1)
+    assert clock.now_ms() == local.monotonic_ms() + 1_000_000
 
 
 def test_a_record_without_append_time_tells_nothing() -> None:
