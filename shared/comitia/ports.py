@@ -20,7 +20,9 @@ class Clock(Protocol):
     """Time as an argument, in milliseconds. Only differences of `monotonic_ms` mean anything."""
 
     def now_ms(self) -> int:
-        """The broker's clock, as well as it is known: milliseconds since 1970-01-01 UTC."""
+        """The broker's clock, as well as it is known: milliseconds since 1970-01-01 UTC. It steps
+        back only where the broker's clock was set back.
+        """
 
     def monotonic_ms(self) -> float:
         """Never goes back."""
