@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from comitia.errors import ComitiaError
 from comitia.values import value
 
 
@@ -157,6 +158,15 @@ class Writer(Protocol):
         Raises Poison when the record exceeds the topic's or the producer's limit (TOO_LARGE) or
         names a partition that the topic does not have (NO_PARTITION), Retryable when the broker is
         away for longer than the delivery timeout.
+        """
+
+    async def append(self, records: Sequence[Outgoing]) -> list[Ack | ComitiaError]:
+        """Queue all, in order per partition, and await every acknowledgement; one result a record.
+
+        What `send` or its acknowledgement would raise is a value here, so that one refused record
+        says nothing about the others: Poison, Retryable, Fenced, ConfigError. In a transaction,
+        `commit` raises the first of those that the broker gave; a record that was refused before it
+        was sent (its size, its partition) is only told here, and the rest can be committed.
         """
 
     async def begin(self) -> None: ...

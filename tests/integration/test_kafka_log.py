@@ -51,7 +51,7 @@ async def values(log: KafkaLog, name: str, count: int) -> list[bytes | None]:
 
 def believe_no_limit(writer: KafkaWriter, name: str) -> None:
     """As if the topic's limit had been lowered after the writer looked it up."""
-    writer._topics[name] = (1, 10_000_000)
+    writer._limits._known[name] = (1, 10_000_000)
 
 
 async def test_a_writer_heals_after_the_broker_refused_a_record(log: KafkaLog) -> None:

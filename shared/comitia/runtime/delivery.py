@@ -9,13 +9,13 @@ that a caller may put one around it.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from opentelemetry.trace import Span
 
 from comitia.effects import DeadLetter, Effect, Publish, StopWork
-from comitia.errors import Fenced, Poison, Retryable
+from comitia.errors import ComitiaError, Fenced, Poison, Retryable
 from comitia.ports import Ack, Outgoing, Record, Writer
 from comitia.runtime import dead_letters
 from comitia.runtime.codec import trace_context
@@ -56,11 +56,21 @@ class _Item:
 
 
 class Delivery:
-    """`own` names the partition for topics whose effects leave it open, by full topic name."""
+    """`own` names the partition for topics whose effects leave it open, by full topic name.
+
+    `again`: passing faults are tried again here; without it they are raised, for a caller whose
+    transaction must not hold a record twice.
+    """
 
     def __init__(
-        self, runtime: Runtime, writer: Writer, own: Mapping[str, int] | None = None
+        self,
+        runtime: Runtime,
+        writer: Writer,
+        own: Mapping[str, int] | None = None,
+        *,
+        again: bool = True,
     ) -> None:
+        self._again = again
         self._runtime = runtime
         self._writer = writer
         self._own = own or {}
@@ -69,8 +79,8 @@ class Delivery:
     async def deliver(self, jobs: Sequence[Job]) -> None:
         """Send all effects of all jobs; lower orders are acknowledged before higher ones are sent.
 
-        Retries passing faults until it is cancelled; raises Fenced when only a new writer can go
-        on.
+        Retries passing faults until it is cancelled, or raises them (see `again`); raises Fenced
+        when only a new writer can go on.
         """
         orders: dict[int, list[tuple[Job, Effect]]] = {}
         for job in jobs:
@@ -127,6 +137,8 @@ class Delivery:
             again, error = await self._attempt(items)
             if error is None:
                 break
+            if not self._again:
+                raise error
             self._runtime.health.set("publish", str(error))
             self._runtime.telemetry.add(RETRIES, len(again), {Attribute.COMITIA_REASON: "publish"})
             items = again
@@ -134,41 +146,28 @@ class Delivery:
         self._runtime.health.set("publish", None)
 
     async def _attempt(self, items: list[_Item]) -> tuple[list[_Item], Retryable | None]:
-        """Send and await all; what has to be sent again, and why."""
-        again: set[_Item] = set()
-        error: Retryable | None = None
-        sent: list[tuple[_Item, Awaitable[Ack]]] = []
-        send = self._writer.send
-        for position, item in enumerate(items):
-            try:
-                sent.append((item, await send(item.outgoing)))
-            except Poison as refused:
-                _fail(item, refused)
-            except Fenced:
-                raise
-            except Retryable as passing:
-                # The broker is away: each further record would only wait for the same time-out.
-                again, error = set(items[position:]), passing
-                break
-        fenced: Fenced | None = None
+        """Append all; what has to be sent again, and why."""
+        results = await self._writer.append([item.outgoing for item in items])
+        again: list[_Item] = []
         acked: list[tuple[_Item, Ack]] = []
-        for item, pending in sent:
-            try:
-                ack = await pending
-            except Poison as refused:
-                _fail(item, refused)
-            except Fenced as lost:
-                fenced = lost
-            except Retryable as passing:
-                again.add(item)
-                error = passing
+        passing: Retryable | None = None
+        # Only a new writer or a person helps; said once everything is counted that was appended.
+        last: ComitiaError | None = None
+        for item, result in zip(items, results, strict=True):
+            if isinstance(result, Ack):
+                item.job.acks.append((item.effect, result))
+                acked.append((item, result))
+            elif isinstance(result, Poison):
+                _fail(item, result)
+            elif isinstance(result, Retryable) and not isinstance(result, Fenced):
+                again.append(item)
+                passing = result
             else:
-                item.job.acks.append((item.effect, ack))
-                acked.append((item, ack))
+                last = result
         self._count(acked)
-        if fenced is not None:
-            raise fenced
-        return [item for item in items if item in again], error
+        if last is not None:
+            raise last
+        return again, passing
 
     def _count(self, acked: list[tuple[_Item, Ack]]) -> None:
         """Count a batch: one call per topic, status and reason, not per record."""

@@ -14,24 +14,23 @@ asked again.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import RecordMetadata
 
-from comitia.errors import ComitiaError, ConfigError, Fenced, Poison, Retryable
-from comitia.ports import Ack, Outgoing, TopicSpec
+from comitia.errors import ComitiaError, Fenced, Retryable
+from comitia.ports import Ack, Outgoing
+from comitia.runtime import kafka_transactions
+from comitia.runtime.kafka_batches import Batch, Result, pack
 from comitia.runtime.kafka_client import KafkaClient
 from comitia.runtime.kafka_errors import RAISED, translate
+from comitia.runtime.kafka_limits import BATCH_BYTES_MAX, FindTopic, Limits
 from comitia.runtime.kafka_stop import stop_producer
-from comitia.runtime.partitioner import partition_of
 
-FindTopic = Callable[[str], Awaitable[TopicSpec]]
-_BATCH_BYTES_MAX = 64 * 1024
 _SWEEP_S = 0.5
 _TIMESTAMP_IS_APPEND_TIME = 1
 
@@ -44,8 +43,7 @@ class KafkaWriter:
     ) -> None:
         self._client = client
         self._id = transactional_id
-        self._find_topic = find_topic
-        self._topics: dict[str, tuple[int, int]] = {}
+        self._limits = Limits(find_topic, client.record_bytes_max)
         self._producer = self._make()
         self._in_transaction = False
         self._transaction: list[asyncio.Future[Ack]] = []
@@ -69,7 +67,7 @@ class KafkaWriter:
             enable_idempotence=True,
             acks="all",
             linger_ms=client.linger_ms,
-            max_batch_size=_BATCH_BYTES_MAX,
+            max_batch_size=BATCH_BYTES_MAX,
             max_request_size=client.record_bytes_max,
             request_timeout_ms=client.request_timeout_ms,
             **transactional,
@@ -82,34 +80,68 @@ class KafkaWriter:
             # producer id without end.
             async with asyncio.timeout(2 * self._client.request_timeout_ms / 1000):
                 await self._producer.start()
+            if self._id is not None:
+                kafka_transactions.require(self._producer)
         except RAISED as error:
             await self._stop()
-            who = f" with transactional id {self._id}" if self._id else ""
-            raise translate(error, f"starting a writer{who} at {self._client.bootstrap}") from error
+            raise kafka_transactions.not_started(error, self._id, self._client.bootstrap) from error
 
     async def send(self, record: Outgoing) -> Awaitable[Ack]:
         self._usable()
-        if self._id is not None and not self._in_transaction:
-            raise RuntimeError("begin() a transaction before send()")
-        if record.key is None and record.value is None:
-            raise ValueError("a record needs a key or a value")
-        headers = list(record.headers)
-        size = DefaultRecordBatchBuilder.estimate_size_in_bytes(record.key, record.value, headers)
-        partition = await self._check(record, size)
+        self._begun("send")
+        await self._limits.learn(record.topic)
+        partition = self._limits.place(record)
         if self._broken:
             await self._replace()
+        return await self._queued(
+            record.topic,
+            self._producer.send(
+                record.topic, record.value, record.key, partition, headers=list(record.headers)
+            ),
+        )
+
+    async def append(self, records: Sequence[Outgoing]) -> list[Ack | ComitiaError]:
+        results: list[Result | None] = [self._dead] * len(records)
+        if self._dead is None:
+            self._begun("append")
+            await self._append(records, results)
+        return [result for result in results if result is not None]
+
+    async def _append(self, records: Sequence[Outgoing], results: list[Result | None]) -> None:
+        """Give each record its result: from here, or from the broker."""
+        batches = await pack(records, self._limits, self._producer.create_batch, results)
+        acks: list[asyncio.Future[Ack]] = []
         try:
-            future = await self._producer.send(
-                record.topic, record.value, record.key, partition, headers=headers
-            )
+            if self._broken:
+                await self._replace()
+            for batch in batches:
+                acks.append(await self._queue(batch))
+        except ComitiaError as error:
+            # What follows would fail likewise, or be appended before its elders.
+            for batch in batches[len(acks) :]:
+                batch.spread(error, results)
+        settled = await asyncio.gather(*acks, return_exceptions=True)
+        for batch, result in zip(batches, settled, strict=False):
+            batch.spread(result, results)
+
+    async def _queue(self, batch: Batch) -> asyncio.Future[Ack]:
+        sending = self._producer.send_batch(batch.builder, batch.topic, partition=batch.partition)
+        return await self._queued(batch.topic, sending)
+
+    async def _queued(
+        self, topic: str, sending: Awaitable[asyncio.Future[RecordMetadata]]
+    ) -> asyncio.Future[Ack]:
+        """Hand something to the producer; its acknowledgement, that of its first record."""
+        try:
+            future = await sending
         except KafkaTimeoutError as error:
             # No room in the queue; the producer is as it was.
-            raise translate(error, f"writing to {record.topic}") from error
+            raise translate(error, f"writing to {topic}") from error
         except (*RAISED, AssertionError) as error:
-            raise self._failed(error, f"writing to {record.topic}") from error
+            raise self._failed(error, f"writing to {topic}") from error
         loop = asyncio.get_running_loop()
         ack: asyncio.Future[Ack] = loop.create_future()
-        future.add_done_callback(partial(self._settle, record.topic, ack))
+        future.add_done_callback(partial(self._settle, topic, ack))
         self._pending.append((loop.time() + self._client.delivery_timeout_ms / 1000, ack))
         if self._sweep is None:
             self._sweep = loop.call_later(_SWEEP_S, self._expire)
@@ -156,36 +188,6 @@ class KafkaWriter:
             if not ack.done():
                 ack.set_exception(Retryable("the writer was closed before the acknowledgement"))
         self._pending.clear()
-
-    async def _check(self, record: Outgoing, size: int) -> int | None:
-        """Refuse here what the broker would refuse; the record's partition, None without a key."""
-        known = self._topics.get(record.topic)
-        if known is None:
-            spec = await self._find_topic(record.topic)
-            limit = int(spec.config.get("max.message.bytes", self._client.record_bytes_max))
-            if limit < _BATCH_BYTES_MAX:
-                raise ConfigError(
-                    f"topic {record.topic}: max.message.bytes is {limit}; raise it to at least"
-                    f" {_BATCH_BYTES_MAX}, the size of a batch"
-                )
-            known = (spec.partitions, min(limit, self._client.record_bytes_max))
-            self._topics[record.topic] = known
-        count, bytes_max = known
-        if record.partition is not None and not 0 <= record.partition < count:
-            raise Poison(
-                f"topic {record.topic} has no partition {record.partition}: it has {count}",
-                "NO_PARTITION",
-            )
-        if size > bytes_max:
-            raise Poison(
-                f"record of about {size} bytes: topic {record.topic} takes up to {bytes_max}"
-                " (max.message.bytes)",
-                "TOO_LARGE",
-            )
-        if record.partition is not None or record.key is None:
-            return record.partition
-        # As aiokafka would choose, which does it anew, and slower, for every record of a key.
-        return partition_of(record.key, count)
 
     def _settle(
         self, topic: str, ack: asyncio.Future[Ack], future: asyncio.Future[RecordMetadata]
@@ -279,6 +281,10 @@ class KafkaWriter:
             raise RuntimeError(
                 "no transaction is open" if begun else "the former transaction is still open"
             )
+
+    def _begun(self, doing: str) -> None:
+        if self._id is not None and not self._in_transaction:
+            raise RuntimeError(f"begin() a transaction before {doing}()")
 
     def _usable(self) -> None:
         if self._dead is not None:

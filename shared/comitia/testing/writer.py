@@ -3,10 +3,10 @@ comitia.ports.Writer.
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from comitia.errors import Fenced, Poison
+from comitia.errors import ComitiaError, Fenced, Poison
 from comitia.ports import Ack, Outgoing, TopicPartition
 from comitia.runtime.partitioner import partition_of
 from comitia.testing.partition import Transaction
@@ -48,27 +48,34 @@ class LocalWriter:
             raise ValueError("a record needs a key or a value")
         topic = self._log.topic(record.topic)
         number = self._choose(record, len(topic.partitions))
+        size = size_bytes(record)
+        if size > topic.bytes_max:
+            raise Poison(
+                f"record of about {size} bytes: topic {record.topic} takes up to"
+                f" {topic.bytes_max} (max.message.bytes)",
+                "TOO_LARGE",
+            )
         # One turn of the loop, as a producer that may have to wait for room in its buffer.
         await asyncio.sleep(0)
         ack: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
         if self._in_transaction:
             self._acks.append(ack)
         fault = self._log.fault("append", record.topic)
-        size = size_bytes(record)
         if fault is not None:
             ack.set_exception(fault)
-        elif size > topic.bytes_max:
-            ack.set_exception(
-                Poison(
-                    f"record of about {size} bytes: topic {record.topic} takes up to"
-                    f" {topic.bytes_max} (max.message.bytes)",
-                    "TOO_LARGE",
-                )
-            )
         else:
             self._alive()
             ack.set_result(self._append(record, number))
         return ack
+
+    async def append(self, records: Sequence[Outgoing]) -> list[Ack | ComitiaError]:
+        results: list[Ack | ComitiaError] = []
+        for record in records:
+            try:
+                results.append(await (await self.send(record)))
+            except ComitiaError as error:
+                results.append(error)
+        return results
 
     async def begin(self) -> None:
         self._transactional()
