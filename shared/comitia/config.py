@@ -8,7 +8,7 @@ XDG base directory specification.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -80,8 +80,11 @@ class RouterSettings(ServiceSettings):
 
 
 class AggregatorSettings(ServiceSettings):
-    """The aggregator's bounds."""
+    """How the aggregator delivers, and its bounds."""
 
+    # exactly-once needs a broker with transactions; at-least-once may publish a decision twice
+    # after a crash. Every decision names the one that it was published under.
+    delivery: Literal["exactly-once", "at-least-once"] = "exactly-once"
     duplicate_window_ms: int = Field(3_600_000, ge=0)
     decided_max: int = Field(1_000_000, ge=1)
     open_tasks_max: int = Field(100_000, ge=1)

@@ -128,7 +128,8 @@ def answer(task_id: str, name: str) -> PanelEvent:
 class Story:
     """A world with one owner that can be stopped, killed and started again."""
 
-    def __init__(self, **bounds: int) -> None:
+    def __init__(self, *, exactly_once: bool = True, **bounds: int) -> None:
+        self.exactly_once = exactly_once
         self.world = World()
         self.fold = Counting()
         self.bounds = {
@@ -152,7 +153,7 @@ class Story:
     async def start(self) -> None:
         self.fold = Counting()
         self.runtime = self.world.runtime("aggregator")
-        spec = OwnerSpec(GROUP, self.fold, **self.bounds)
+        spec = OwnerSpec(GROUP, self.fold, self.exactly_once, **self.bounds)
         self.loop = asyncio.create_task(run_owner(self.runtime, spec))
         await asyncio.sleep(0)
 

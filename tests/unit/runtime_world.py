@@ -70,9 +70,9 @@ class World:
         await (await writer.send(Outgoing(topic, data, key.encode(), headers, partition)))
 
     def records(self, topic: str) -> list[Record]:
-        """All records of a topic, partition by partition."""
+        """All records of a topic, partition by partition, as a read_committed reader sees them."""
         partitions = self.log.topic(topic).partitions
-        return [r for p in partitions for r in p.read(0, 1_000_000, False)[0]]
+        return [r for p in partitions for r in p.read(0, 1_000_000, True)[0]]
 
     def messages(self, topic: str, message: type[M]) -> list[M]:
         return [message.FromString(record.value or b"") for record in self.records(topic)]

@@ -11,7 +11,7 @@ from comitia.v1.decision_pb2 import (
     DECISION_STATUS_EXPIRED,
     DECISION_STATUS_NO_QUORUM,
     DECISION_STATUS_REJECTED,
-    DELIVERY_AT_LEAST_ONCE,
+    DELIVERY_EXACTLY_ONCE,
 )
 from comitia.v1.panel_event_pb2 import PanelEvent, TaskRefused
 from comitia.v1.policy_pb2 import METHOD_PLURALITY
@@ -45,7 +45,7 @@ def test_a_panel_that_has_answered_decides_at_once() -> None:
     assert decision.margin == pytest.approx(1 / 3)
     assert (decision.skill, decision.tenant, decision.session) == ("sentiment", "acme", "s1")
     assert decision.trace_id == TRACE_ID
-    assert decision.delivery == DELIVERY_AT_LEAST_ONCE
+    assert decision.delivery == DELIVERY_EXACTLY_ONCE
     cost = decision.cost
     assert (cost.prompt_tokens, cost.completion_tokens, cost.worked_ms) == (30, 3, 15)
     assert (cost.assignments, cost.elapsed_ms) == (3, 7)

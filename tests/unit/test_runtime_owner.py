@@ -76,7 +76,7 @@ def test_memory_of_decided_tasks_ends_with_the_window_but_not_above_the_mark() -
         await asyncio.sleep(10)
         await s.write(answer("a", "later"))
         # Forgotten: for the fold it is a new, open task, and not one that was decided.
-        await until(lambda: s.mark == 7)
+        await until(lambda: (s.mark or 0) >= 7)
         assert len(s.fold.after_seen) == 1
 
     s.run(story)
@@ -141,7 +141,7 @@ def test_poison_is_kept_and_its_task_fails_in_its_log() -> None:
         assert s.decisions()["unread"].status == d.DECISION_STATUS_FAILED
         assert s.decisions()["poison"].status == d.DECISION_STATUS_FAILED
         assert s.decisions()["a"].status == d.DECISION_STATUS_DECIDED
-        await until(lambda: s.mark == 7)
+        await until(lambda: (s.mark or 0) >= 7)
 
     s.run(story)
 

@@ -167,8 +167,8 @@ def test_a_partition_that_moves_is_folded_by_its_new_owner() -> None:
     s.run(story)
 
 
-def test_stop_delivers_what_is_due_and_commits() -> None:
-    s = Story()
+def test_at_least_once_a_stop_delivers_what_is_due_and_commits() -> None:
+    s = Story(exactly_once=False)
 
     async def story() -> None:
         await s.live()

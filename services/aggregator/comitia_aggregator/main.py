@@ -2,18 +2,26 @@
 decided here.
 """
 
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from comitia.config import AggregatorSettings
 from comitia.effects import DecidedTask, Effect, Recorded, Timer
+from comitia.runtime.heartbeat import service_beats
 from comitia.runtime.owner import OwnerSpec, run_owner
 from comitia.runtime.service import Service, run_service
+from comitia.v1.decision_pb2 import DELIVERY_AT_LEAST_ONCE, DELIVERY_EXACTLY_ONCE, Delivery
 from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia_aggregator.state import Rules, TaskState
 from comitia_aggregator.step import after, step
 
+_LOG = logging.getLogger("comitia.aggregator")
+DELIVERIES: Mapping[str, Delivery] = {
+    "exactly-once": DELIVERY_EXACTLY_ONCE,
+    "at-least-once": DELIVERY_AT_LEAST_ONCE,
+}
 ENTITIES = ("panel-events", "decisions", "control", "dead-letters")
 
 
@@ -40,20 +48,24 @@ async def compose(service: Service[AggregatorSettings]) -> None:
     """Wire and start. ConfigError when the topics cannot be used."""
     settings, names = service.settings, service.names
     await service.ensure_topics(ENTITIES)
+    delivery = DELIVERIES[settings.delivery]
     rules = Rules(
         names.topic("decisions"),
         keep_ms=settings.cancel_keep_ms,
         timeout_ms_max=settings.timeout_ms_max,
+        delivery=delivery,
     )
     spec = OwnerSpec(
         group=names.group("aggregator"),
         fold=TaskFold(rules),
+        exactly_once=delivery == DELIVERY_EXACTLY_ONCE,
         duplicate_window_ms=settings.duplicate_window_ms,
         decided_max=settings.decided_max,
         open_tasks_max=settings.open_tasks_max,
         open_bytes_max=settings.open_bytes_max,
     )
-    service.heartbeats()
+    _LOG.info("decisions are delivered %s (COMITIA_DELIVERY)", settings.delivery)
+    service.heartbeats(service_beats(service.runtime, delivery))
     service.start(run_owner(service.runtime, spec), "owner")
 
 

@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from comitia.v1.answer_pb2 import ABSTENTION_REASON_UNDECIDED, Answer
-from comitia.v1.decision_pb2 import DELIVERY_AT_LEAST_ONCE, Ballot, Delivery
+from comitia.v1.decision_pb2 import DELIVERY_EXACTLY_ONCE, Ballot, Delivery
 from comitia.v1.panel_event_pb2 import ListedAssignment, PanelOpened
 from comitia.v1.task_pb2 import Task
 
@@ -38,7 +38,7 @@ class Rules:
     early_max: int = 2_000
     answer_bytes_max: int = 256 * KIB
     decision_bytes_max: int = 1024 * KIB
-    delivery: Delivery = DELIVERY_AT_LEAST_ONCE
+    delivery: Delivery = DELIVERY_EXACTLY_ONCE
 
 
 @dataclass(frozen=True, slots=True)

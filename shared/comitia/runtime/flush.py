@@ -1,8 +1,8 @@
-"""One flush of an owner: a batch of effects delivered, and what was refused for good dealt with.
+"""What one owner of a partition writes with: its writer, and what a flush of effects is.
 
-In come effects that became due in one partition; when it returns, all are acknowledged, or kept in
-the dead letters with something in their place that lets the task end. A transaction, where there
-is one, goes around a flush.
+In come effects that became due in the partition; when `flush` returns, all are acknowledged and,
+with transactions, committed as one, or kept in the dead letters with something in their place that
+lets the task end. Orders to stop work are left to the caller: they are no part of a transaction.
 """
 
 import logging
@@ -10,30 +10,82 @@ from collections.abc import Sequence
 
 from google.protobuf.message import DecodeError
 
-from comitia.effects import DeadLetter, Effect, Publish
-from comitia.ports import Record, TopicPartition
+from comitia.effects import DeadLetter, Effect, Publish, StopWork
+from comitia.errors import Poison, Retryable
+from comitia.ports import Record, TopicPartition, Writer
 from comitia.runtime import dead_letters
 from comitia.runtime.context import Runtime
 from comitia.runtime.delivery import Delivery, Job
 from comitia.runtime.partition_state import Pending
+from comitia.telemetry.names import TRANSACTION_DURATION
 from comitia.v1.decision_pb2 import Decision
 from comitia.v1.panel_event_pb2 import PanelEvent
 
 _LOG = logging.getLogger("comitia.owner")
 
 
-async def flush(
-    runtime: Runtime, delivery: Delivery, tp: TopicPartition, batch: Sequence[Pending]
-) -> None:
-    """Deliver `batch`; afterwards each job's `acks` tell where its records stand.
-
-    Passing faults are tried again until it is cancelled; Fenced when only a new writer can go on.
+def stop_orders(batch: Sequence[Pending]) -> list[Job]:
+    """Take the orders to stop work out of `batch`: jobs of their own, to be sent once the decisions
+    that they follow are published.
     """
-    await delivery.deliver([p.job for p in batch if p.job.failed is None])
+    orders = []
     for pending in batch:
-        if pending.job.failed is not None:
-            original = pending.job.record or _at(tp, pending.offset)
-            await _give_up(runtime, delivery, pending.job, original)
+        job = pending.job
+        stops = [effect for effect in job.effects if type(effect) is StopWork]
+        if stops:
+            orders.append(Job(stops, trace=job.trace))
+            job.effects = [effect for effect in job.effects if type(effect) is not StopWork]
+    return orders
+
+
+class Outlet:
+    """The way out of one partition, from its take-over until it is lost or must be taken again."""
+
+    def __init__(
+        self, runtime: Runtime, writer: Writer, tp: TopicPartition, transactional: bool
+    ) -> None:
+        own = {
+            runtime.names.topic("panel-events"): tp.partition,
+            runtime.names.topic("decisions"): tp.partition,
+        }
+        self._runtime = runtime
+        self._writer = writer
+        self._tp = tp
+        self._transactional = transactional
+        self._delivery = Delivery(runtime, writer, own, again=not transactional)
+
+    async def flush(self, batch: Sequence[Pending]) -> None:
+        """Deliver `batch`; afterwards each job's `acks` tell where its records stand.
+
+        Without transactions passing faults are tried again until it is cancelled. With them every
+        fault is Retryable at once: nothing of the batch is to be believed, and the partition is to
+        be taken over again, which ends the transaction and tells what became of it.
+        """
+        if not self._transactional:
+            await self._deliver(batch)
+            return
+        clock = self._runtime.clock
+        began_ms = clock.monotonic_ms()
+        await self._writer.begin()
+        await self._deliver(batch)
+        try:
+            await self._writer.commit()
+        except Poison as refused:
+            # Within the limits known here: the next owner asks for them anew.
+            raise Retryable(f"the broker refused a record of a transaction: {refused}") from refused
+        took_ms = clock.monotonic_ms() - began_ms
+        self._runtime.telemetry.record(TRANSACTION_DURATION, took_ms / 1000)
+
+    async def close(self) -> None:
+        """Give the writer back. A transaction that is open stays so for the next owner to end."""
+        await self._writer.close()
+
+    async def _deliver(self, batch: Sequence[Pending]) -> None:
+        await self._delivery.deliver([p.job for p in batch if p.job.failed is None])
+        for pending in batch:
+            if pending.job.failed is not None:
+                original = pending.job.record or _at(self._tp, pending.offset)
+                await _give_up(self._runtime, self._delivery, pending.job, original)
 
 
 async def _give_up(runtime: Runtime, delivery: Delivery, job: Job, original: Record) -> None:

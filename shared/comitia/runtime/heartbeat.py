@@ -16,6 +16,7 @@ from comitia.runtime.reading import settle
 from comitia.runtime.retry import Stopped, persist, stopped_within
 from comitia.telemetry.measures import messaging
 from comitia.telemetry.names import SENT, Operation
+from comitia.v1.decision_pb2 import DELIVERY_UNSPECIFIED, Delivery
 from comitia.v1.heartbeat_pb2 import Heartbeat
 
 # Called with True when the process leaves.
@@ -24,8 +25,8 @@ CONDITION = "heartbeats"
 _OVERDUE_INTERVALS = 2
 
 
-def service_beats(runtime: Runtime) -> Beats:
-    """The one heartbeat of a service that is not an agent."""
+def service_beats(runtime: Runtime, delivery: Delivery = DELIVERY_UNSPECIFIED) -> Beats:
+    """The one heartbeat of a service that is not an agent; `delivery` is an aggregator's."""
 
     def beats(leaving: bool) -> Sequence[Heartbeat]:
         return (
@@ -34,6 +35,7 @@ def service_beats(runtime: Runtime) -> Beats:
                 instance=runtime.instance,
                 interval_ms=runtime.heartbeat_interval_ms,
                 leaving=leaving,
+                delivery=delivery,
             ),
         )
 

@@ -11,7 +11,8 @@ from comitia.errors import Poison, Retryable
 from comitia.ports import Committed, Reader, Record, TopicPartition
 from comitia.runtime.codec import UNREADABLE
 from comitia.runtime.context import Runtime
-from comitia.runtime.delivery import Delivery, trace_of
+from comitia.runtime.delivery import trace_of
+from comitia.runtime.flush import Outlet
 from comitia.runtime.partition_state import PartitionState
 from comitia.telemetry import spans
 from comitia.telemetry.names import ANSWERS_DROPPED, Attribute
@@ -23,12 +24,14 @@ from comitia.v1.panel_event_pb2 import PanelEvent
 class Held:
     """`folding`: records are taken in. `live`: folded to `end`, so that effects go out.
 
-    `asked` is (now, end) of the question that goes before timers.
+    `again`: it was taken over before, and that failed. `asked` is (now, end) of the question that
+    goes before timers.
     """
 
     tp: TopicPartition
     state: PartitionState
-    delivery: Delivery | None = None
+    again: bool = False
+    outlet: Outlet | None = None
     folding: bool = False
     live: bool = False
     end: int = 0
@@ -56,6 +59,22 @@ class Held:
                 spans.fail(span, poison)
         if span is not None:
             span.end()
+
+    def go_live(self) -> None:
+        """Folded: what the fold found due, and the log does not show as done, goes out now."""
+        self.live = True
+        self.wake.set()
+
+    def drop(self) -> None:
+        """Not ours any more, or to be taken over again: forget all that was folded."""
+        self.folding = self.live = False
+        self.state.drop()
+
+    async def close(self) -> None:
+        """Give the writer back."""
+        outlet, self.outlet = self.outlet, None
+        if outlet is not None:
+            await outlet.close()
 
     async def reached(self, reader: Reader, end: int) -> bool:
         """Whether everything before `end` was read."""

@@ -2,11 +2,12 @@
 writer of the same partitions of `decisions`.
 
 In come events, folded one task at a time by a pure `step`; out go its effects, in flushes, one in
-flight per partition. On taking a partition over: its writer first (where a transactional id will
-fence the former owner), then its decisions to their end, then its events from the committed
-low-water mark to an end asked for after that, holding effects; what no recorded decision cancels
-goes out on going live. A timer fires only once the log was read to an end asked for after it was
-due. Reading is never paused for load. At least once: a flush whose acknowledgement was lost is sent
+flight per partition; exactly once, a flush is a transaction of the partition's own transactional
+id. A partition is taken over (see take_over.py) when the group gives it, and again after every
+failure of its writer: whoever is fenced cannot know why, so it drops its state, proves that it is
+still a member and begins anew. Effects are held until the fold is live; what no recorded decision
+cancels goes out then. A timer fires only once the log was read to an end asked for after it was
+due. Reading is never paused for load. At least once, a flush whose acknowledgement was lost is sent
 again.
 """
 
@@ -15,12 +16,12 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from comitia.errors import Fenced, Retryable
-from comitia.ports import Partitions, Reader, ReaderSpec, TopicPartition, Writer
+from comitia.errors import Retryable
+from comitia.ports import Partitions, Reader, ReaderSpec, TopicPartition
 from comitia.runtime import take_over
+from comitia.runtime.aside import Aside
 from comitia.runtime.context import Runtime
-from comitia.runtime.delivery import Delivery
-from comitia.runtime.flush import flush
+from comitia.runtime.flush import stop_orders
 from comitia.runtime.fold import Fold, GuardedFold, Load
 from comitia.runtime.held import Held
 from comitia.runtime.partition_state import PartitionState
@@ -44,10 +45,11 @@ _TICK_MS = 20
 
 @dataclass(frozen=True, slots=True)
 class OwnerSpec:
-    """What to fold, as which group, and the bounds of AggregatorSettings."""
+    """What to fold, as which group, how effects go out, and the bounds of AggregatorSettings."""
 
     group: str
     fold: Fold[Any]
+    exactly_once: bool
     duplicate_window_ms: int
     decided_max: int
     open_tasks_max: int
@@ -73,8 +75,9 @@ class _Owner:
         self._held: dict[int, Held] = {}
         self._owning: dict[int, asyncio.Task[None]] = {}
         self._closing = False
-        self._writer: Writer | None = None
-        self._opening = asyncio.Lock()
+        # Tasks of partitions that were taken away, until they have ended.
+        self._leaving: dict[int, asyncio.Task[None]] = {}
+        self._aside = Aside(runtime)
         self._reader: Reader
         self._commits: Commits
         self._connected = asyncio.Event()
@@ -104,16 +107,16 @@ class _Owner:
                     group.create_task(every(runtime.commit_interval_ms, self._commit)),
                     group.create_task(every(_TICK_MS, self._ask)),
                 ]
+                group.create_task(self._aside.run())
                 await self._read()
                 await self._drain()
                 for job in jobs:
                     job.cancel()
                 await self._commit()
+                self._aside.close()
         finally:
             if self._connected.is_set():
                 await self._reader.close()
-            if self._writer is not None:
-                await self._writer.close()
 
     async def _read(self) -> None:
         runtime, backoff = self._runtime, Backoff(self._runtime.instance)
@@ -169,66 +172,61 @@ class _Owner:
             else:
                 held.asked = (now_ms, ends[held.tp])
 
-    async def _own(self, tp: TopicPartition) -> None:
-        runtime, backoff = self._runtime, Backoff(f"{self._runtime.instance}-{tp.partition}")
-        condition = f"partition {tp.partition}"
+    async def _own(self, tp: TopicPartition, former: "asyncio.Task[None] | None") -> None:
+        """Take the partition over and send what becomes due; again after every failure."""
+        runtime, number = self._runtime, tp.partition
+        backoff = Backoff(f"{runtime.instance}-{number}")
+        condition = f"partition {number}"
         await self._connected.wait()
-        while True:
-            held = self._held[tp.partition]
-            began_ms = runtime.clock.monotonic_ms()
-            try:
-                await self._take_over(held)
-                taken_ms = runtime.clock.monotonic_ms() - began_ms
-                runtime.telemetry.record(FOLD_DURATION, taken_ms / 1000)
-                runtime.health.set(condition, None)
-                backoff.reset()
-                await self._emit(held)
-                return
-            except Retryable as error:
-                # Never go on with half a fold: drop the state and take over again.
-                runtime.health.set(condition, str(error))
-                if isinstance(error, Fenced):
-                    self._writer = None
-                self._drop(tp.partition)
-                self._held[tp.partition] = self._new(tp)
-                self._report()
-                await asyncio.sleep(backoff.next_ms() / 1000)
+        if former is not None:
+            # One writer of a transactional id at a time: two that start side by side fence each
+            # other.
+            await asyncio.wait({former})
+        held = self._held[number]
+        try:
+            while True:
+                try:
+                    await self._take_over(held)
+                    runtime.health.set(condition, None)
+                    backoff.reset()
+                    await self._emit(held)
+                    return
+                except Retryable as error:
+                    # Never go on with half a fold, or after a transaction whose end is not known.
+                    _LOG.warning("partition %d is to be taken over again: %s", number, error)
+                    runtime.health.set(condition, str(error))
+                    if self._closing:
+                        return
+                    former_held, held = held, self._renew(tp)
+                    await former_held.close()
+                    await asyncio.sleep(backoff.next_ms() / 1000)
+        finally:
+            await held.close()
 
     async def _take_over(self, held: Held) -> None:
-        runtime, reader, tp = self._runtime, self._reader, held.tp
-        reader.pause(frozenset({tp}))
-        writer = await self._writer_of(tp.partition)
-        own = {self._events: tp.partition, self._decisions: tp.partition}
-        held.delivery = Delivery(runtime, writer, own)
-        await take_over.recall(runtime, reader, held, self._spec)
-        held.folding = True
-        reader.seek(tp, held.state.next)
-        reader.resume(frozenset({tp}))
-        await held.caught_up.wait()
-        held.live = True
-        held.wake.set()
+        runtime = self._runtime
+        began_ms = runtime.clock.monotonic_ms()
+        if held.again:
+            await take_over.prove_membership(self._reader, held.tp)
+        await take_over.take_over(runtime, self._reader, held, self._spec)
+        held.go_live()
+        runtime.telemetry.record(FOLD_DURATION, (runtime.clock.monotonic_ms() - began_ms) / 1000)
         _LOG.info(
             "partition %d is live: %d open, %d remembered, folded to %d",
-            *(tp.partition, held.state.open, len(held.state.decided), held.state.next),
+            *(held.tp.partition, held.state.open, len(held.state.decided), held.state.next),
         )
         self._report()
-
-    async def _writer_of(self, partition: int) -> Writer:
-        """The writer for one partition's effects: at least once, one serves all."""
-        del partition
-        async with self._opening:
-            if self._writer is None:
-                self._writer = await self._runtime.log.writer()
-            return self._writer
 
     async def _emit(self, held: Held) -> None:
         """One flush in flight; what gets ready meanwhile goes into the next one."""
         while not self._closing or held.state.waiting:
             await held.wake.wait()
             held.wake.clear()
-            while held.delivery is not None and (batch := held.state.take(_FLUSH_MAX)):
-                await flush(self._runtime, held.delivery, held.tp, batch)
+            while held.outlet is not None and (batch := held.state.take(_FLUSH_MAX)):
+                orders = stop_orders(batch)
+                await held.outlet.flush(batch)
                 held.state.done()
+                self._aside.put(orders)
 
     async def _commit(self) -> None:
         live = [held for held in self._held.values() if held.live]
@@ -249,14 +247,17 @@ class _Owner:
         if self._owning:
             await asyncio.wait(self._owning.values())
 
-    def _new(self, tp: TopicPartition) -> Held:
-        return Held(tp, PartitionState(self._fold, self._load, self._decisions, 0))
+    def _new(self, tp: TopicPartition, *, again: bool = False) -> Held:
+        state = PartitionState(self._fold, self._load, self._decisions, 0)
+        held = self._held[tp.partition] = Held(tp, state, again=again)
+        return held
 
-    def _drop(self, number: int) -> None:
-        held = self._held.pop(number, None)
-        if held is not None:
-            held.folding = held.live = False
-            held.state.drop()
+    def _renew(self, tp: TopicPartition) -> Held:
+        """Drop what was folded of a partition that is to be taken over again."""
+        self._held[tp.partition].drop()
+        held = self._new(tp, again=True)
+        self._report()
+        return held
 
     # The hooks neither await nor do I/O: they only drop state and start take-overs.
     def _assigned(self, partitions: Partitions) -> None:
@@ -267,8 +268,9 @@ class _Owner:
             self._commits.forget()
             self._reader.pause(partitions)
         for tp in partitions:
-            self._held[tp.partition] = self._new(tp)
-            self._owning[tp.partition] = self._group.create_task(self._own(tp))
+            self._new(tp)
+            own = self._own(tp, self._leaving.pop(tp.partition, None))
+            self._owning[tp.partition] = self._group.create_task(own)
         self._report()
 
     def _revoked(self, partitions: Partitions) -> None:
@@ -276,7 +278,10 @@ class _Owner:
             task = self._owning.pop(tp.partition, None)
             if task is not None:
                 task.cancel()
-            self._drop(tp.partition)
+                self._leaving[tp.partition] = task
+            held = self._held.pop(tp.partition, None)
+            if held is not None:
+                held.drop()
             self._runtime.health.set(f"partition {tp.partition}", None)
         self._report()
 

@@ -1,15 +1,18 @@
-"""Taking a partition over: which of its tasks are decided, and where its fold begins.
+"""Taking a partition over: its writer first, then which of its tasks are decided, then its fold.
 
-In come the committed position and its metadata; out come the decided tasks, read from `decisions`
-to its end, the first offset to fold and the end to fold to.
+In come the committed position and its metadata; out comes a `Held` that has folded the log to an
+end asked for after its writer was opened. With transactions, opening the writer (InitProducerId)
+fences the former owner and ends what it had open; that is why it comes first: whatever is read
+after it is all that the former owner will ever have said.
 """
 
 import logging
 from typing import Protocol
 
 from comitia.errors import Poison
-from comitia.ports import Committed, Reader, ReaderSpec, TopicPartition
+from comitia.ports import Committed, Reader, ReaderSpec, TopicPartition, Writer
 from comitia.runtime.context import Runtime
+from comitia.runtime.flush import Outlet
 from comitia.runtime.held import Held
 from comitia.v1.decision_pb2 import Decision
 
@@ -17,22 +20,60 @@ _LOG = logging.getLogger("comitia.owner")
 _FETCH_MAX = 2_000
 
 
-class Window(Protocol):
-    """How long decided tasks are remembered."""
+class Terms(Protocol):
+    """On which terms a partition is owned."""
 
     @property
-    def duplicate_window_ms(self) -> int: ...
+    def exactly_once(self) -> bool:
+        """Whether effects go out in transactions."""
+
+    @property
+    def duplicate_window_ms(self) -> int:
+        """How long decided tasks are remembered."""
 
 
-async def recall(runtime: Runtime, reader: Reader, held: Held, window: Window) -> None:
+async def take_over(runtime: Runtime, reader: Reader, held: Held, terms: Terms) -> None:
+    """Fold `held` to the end of its log. Retryable when the broker is away: then never go on with
+    half a fold, but begin again with a new `Held`. ConfigError when the broker cannot do it.
+    """
+    here = frozenset({held.tp})
+    reader.pause(here)
+    writer = await open_writer(runtime, terms, held.tp.partition)
+    held.outlet = Outlet(runtime, writer, held.tp, terms.exactly_once)
+    await recall(runtime, reader, held, terms)
+    held.folding = True
+    reader.seek(held.tp, held.state.next)
+    reader.resume(here)
+    await held.caught_up.wait()
+
+
+async def open_writer(runtime: Runtime, terms: Terms, partition: int) -> Writer:
+    """The writer of one partition's effects; with transactions, no other can write any more."""
+    if not terms.exactly_once:
+        return await runtime.log.writer()
+    return await runtime.log.writer(runtime.names.transactional_id(runtime.service, partition))
+
+
+async def prove_membership(reader: Reader, tp: TopicPartition) -> None:
+    """Commit the committed position once more: the group checks it against its generation, which
+    opening a writer is not. Retryable when the partition is, or may be, somebody else's.
+
+    Being fenced does not tell: a transaction that ran into its timeout ends in the same error.
+    """
+    committed = await reader.committed(tp)
+    if committed is None:
+        committed = Committed((await reader.offsets_at(frozenset({tp}), 0))[tp])
+    await reader.commit({tp: committed})
+
+
+async def recall(runtime: Runtime, reader: Reader, held: Held, terms: Terms) -> None:
     """Make `held` ready to fold: its decided tasks, `state.next` and `end`.
 
     `decisions` is read from where the former owner said in the metadata of its commit, else from
-    the beginning of the duplicate window. The end of the events is asked for last. Retryable when
-    the broker is away.
+    the beginning of the duplicate window. The end of the events is asked for last.
     """
     committed = await reader.committed(held.tp)
-    await _decisions(runtime, held, committed, window)
+    await _decisions(runtime, held, committed, terms)
     here = frozenset({held.tp})
     if committed is not None:
         held.state.next = committed.offset
@@ -42,7 +83,7 @@ async def recall(runtime: Runtime, reader: Reader, held: Held, window: Window) -
 
 
 async def _decisions(
-    runtime: Runtime, held: Held, committed: Committed | None, window: Window
+    runtime: Runtime, held: Held, committed: Committed | None, terms: Terms
 ) -> None:
     tp = TopicPartition(runtime.names.topic("decisions"), held.tp.partition)
     here = frozenset({tp})
@@ -51,7 +92,7 @@ async def _decisions(
         if committed is not None and committed.metadata.isdecimal():
             start = int(committed.metadata)
         else:
-            since_ms = runtime.clock.now_ms() - window.duplicate_window_ms
+            since_ms = runtime.clock.now_ms() - terms.duplicate_window_ms
             start = (await reader.offsets_at(here, since_ms))[tp]
         reader.seek(tp, start)
         end = (await reader.end_offsets(here))[tp]

@@ -133,6 +133,10 @@ FOLD_DURATION = Metric(
     "comitia.fold.duration", "histogram", "s", "From taking a partition over to going live.",
     (), (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
 )  # fmt: skip
+TRANSACTION_DURATION = Metric(
+    "comitia.transaction.duration", "histogram", "s", "From the beginning to the commit of one.",
+    (), (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+)  # fmt: skip
 ANSWERS_DROPPED = Metric(
     "comitia.answers.dropped", "counter", "{answer}", "Answers that were not counted.",
     (Attribute.COMITIA_REASON,),
@@ -156,6 +160,6 @@ RETRIES = Metric(
 
 METRICS: tuple[Metric, ...] = (
     CONSUMED, SENT, TOKEN_USAGE, OPERATION_DURATION, DEAD_LETTERS, DECISIONS, TASKS_OPEN,
-    TASKS_OPEN_BYTES, TASKS_DECIDED, FOLD_DURATION, ANSWERS_DROPPED,
+    TASKS_OPEN_BYTES, TASKS_DECIDED, FOLD_DURATION, TRANSACTION_DURATION, ANSWERS_DROPPED,
     ASSIGNMENTS_DROPPED, IN_FLIGHT, WAITING, RETRIES,
 )  # fmt: skip
