@@ -56,14 +56,14 @@ def panel(
 def review(text: str, task_id: str, quorum: int = 3) -> Task:
     return Task(
         id=task_id, skill="sentiment", input=Input(text=text), format=CHOICE,
-        timeout_ms=60_000, policy=Policy(selection=ALL, quorum=quorum),
+        timeout_ms=60_000, policy=Policy(selection=ALL, quorum=quorum, wait_for_all=True),
     )  # fmt: skip
 
 
 def question(text: str, task_id: str, asked: AnswerFormat) -> Task:
     return Task(
         id=task_id, skill="answer", input=Input(text=text), format=asked,
-        timeout_ms=60_000, policy=Policy(selection=ALL, quorum=3),
+        timeout_ms=60_000, policy=Policy(selection=ALL, quorum=3, wait_for_all=True),
     )  # fmt: skip
 
 

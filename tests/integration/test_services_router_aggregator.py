@@ -173,6 +173,7 @@ async def running(bootstrap: str, logs: Path) -> AsyncIterator[System]:
 def make_task(task_id: str, text: str, timeout_ms: int = PATIENCE_S * 1_000) -> Task:
     task = Task(id=task_id, skill="sentiment", timeout_ms=timeout_ms)
     task.input.text = text
+    task.policy.wait_for_all = True
     for option in ("good", "bad"):
         task.format.choice.options.add(id=option)
     return task

@@ -22,7 +22,7 @@ def make_task(
     task.input.text = text
     for option in options:
         task.format.choice.options.add(id=option)
-    task.policy.CopyFrom(policy or Policy())
+    task.policy.CopyFrom(policy or Policy(wait_for_all=True))
     return task
 
 
@@ -78,5 +78,10 @@ def recorded(
     return Recorded(event, "comitia.panel-events.v1", 0, offset, append_ms, TRACEPARENT)
 
 
-def policy(quorum: int = 0, method: Method = Method.METHOD_PLURALITY, samples: int = 0) -> Policy:
-    return Policy(quorum=quorum, method=method, samples=samples)
+def policy(
+    quorum: int = 0,
+    method: Method = Method.METHOD_PLURALITY,
+    samples: int = 0,
+    wait_for_all: bool = True,
+) -> Policy:
+    return Policy(quorum=quorum, method=method, samples=samples, wait_for_all=wait_for_all)

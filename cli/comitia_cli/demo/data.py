@@ -128,7 +128,12 @@ def make_tasks(
             input=Input(text=item.text),
             format=AnswerFormat(choice=choice),
             timeout_ms=timeout_ms,
-            policy=Policy(method=Method.METHOD_PLURALITY, selection=Selection.SELECTION_BROADCAST),
+            # Every agent is judged by its own ballots, so all of them must be in.
+            policy=Policy(
+                method=Method.METHOD_PLURALITY,
+                selection=Selection.SELECTION_BROADCAST,
+                wait_for_all=True,
+            ),
             seed=seed,
         )
         for number, item in enumerate(items)

@@ -6,6 +6,7 @@ counted ballots and of how the task ended, not of the order in which anything ar
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from comitia.v1.decision_pb2 import (
     DECISION_STATUS_DECIDED,
@@ -37,11 +38,27 @@ class Ending:
     dead_letter: DeadLetterRef | None = None
 
 
+class Close(Enum):
+    """Why a vote is closed: everybody answered, the deadline came, or the rest cannot change the
+    outcome.
+    """
+
+    COMPLETE = auto()
+    EXPIRED = auto()
+    SETTLED = auto()
+
+
+def count(state: TaskState, panel: PanelOpened) -> Tally:
+    """What the counted ballots say so far."""
+    return tally(panel, _ballots(state))
+
+
 def tallied(
-    state: TaskState, panel: PanelOpened, at_ms: int, expired: bool, rules: Rules
+    state: TaskState, panel: PanelOpened, counted: Tally, closed: tuple[Close, int], rules: Rules
 ) -> Decision:
-    """The decision by vote, at `at_ms`; `expired`: at the deadline, with what there is."""
-    counted = tally(panel, _ballots(state))
+    """The decision by vote. `closed`: why and when (broker's clock, epoch milliseconds)."""
+    why, at_ms = closed
+    expired = why is Close.EXPIRED
     decision = _common(state, panel, at_ms, rules)
     _list(decision, counted)
     decision.status = _status(counted, expired)
@@ -52,7 +69,10 @@ def tallied(
     decision.tied.extend(counted.values[key] for key in counted.outcome.tied)
     _name_absent(decision, state, panel)
     opening = "The deadline came." if expired else ""
-    closing = explain.absent(decision.late, decision.missing)
+    if why is Close.SETTLED:
+        closing = explain.not_waited_for(decision.missing)
+    else:
+        closing = explain.absent(decision.late, decision.missing)
     decision.explanation = " ".join(
         part for part in (opening, explain.vote(counted), closing) if part
     )
@@ -68,7 +88,7 @@ def ended(
     A task that has no panel comes as a panel of nobody that holds what is known of the task.
     """
     decision = _common(state, panel, at_ms, rules)
-    _list(decision, tally(panel, _ballots(state)))
+    _list(decision, count(state, panel))
     decision.status = ending.status
     decision.explanation = cut(ending.reason, REASON_BYTES_MAX)
     if ending.dead_letter is not None:
@@ -80,7 +100,7 @@ def ended(
 def _status(counted: Tally, expired: bool) -> DecisionStatus:
     if counted.quorate and counted.outcome.winner is not None:
         return DECISION_STATUS_DECIDED
-    # Enough voted and none leads, or everybody answered: more time would not have helped.
+    # Enough voted and none leads, or no further answer could help: not for want of time.
     if counted.quorate or not expired:
         return DECISION_STATUS_NO_QUORUM
     return DECISION_STATUS_EXPIRED

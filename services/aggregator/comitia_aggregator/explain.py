@@ -31,6 +31,12 @@ def absent(late: Sequence[SeatRef], missing: Sequence[SeatRef]) -> str:
     return " ".join(parts)
 
 
+def not_waited_for(missing: Sequence[SeatRef]) -> str:
+    """Says that the vote was closed before these answered, and why."""
+    rest = names(seat.agent for seat in missing)
+    return f"The rest could not change the outcome and was not waited for: {rest}."
+
+
 def names(agents: Iterable[str]) -> str:
     """The agents' names in order, each once, the first few of many."""
     every = list(dict.fromkeys(agents))

@@ -4,8 +4,9 @@ time.
 What comes in is one event of a task's log, or its timer; what goes out is the state after it and
 the effects that became due with it. No I/O, no clock, no chance: the same events give the same
 decision, so a crash, a replay and a test are one thing. A task is decided when every listed
-assignment has answered, when its deadline comes, or when an event ends it; from then on the state
-only remembers that, until the decision is acknowledged. `after` looks at what still arrives then.
+assignment has answered, as soon as no further answer can change the outcome (unless its policy
+waits for all), when its deadline comes, or when an event ends it; from then on the state only
+remembers that, until the decision is acknowledged. `after` looks at what still arrives then.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from comitia.v1.panel_event_pb2 import PanelEvent, PanelOpened
 from comitia.v1.task_pb2 import Task
 from comitia_aggregator import decision
 from comitia_aggregator.answers import count, dropped, hold, wait_until
-from comitia_aggregator.decision import Ending
+from comitia_aggregator.decision import Close, Ending
 from comitia_aggregator.state import (
     ENTRY_BYTES,
     Rules,
@@ -37,9 +38,13 @@ from comitia_aggregator.state import (
     head_of,
     without_input,
 )
+from comitia_aggregator.tally import settled
 
 Effects = tuple[Effect, ...]
 CANCEL_BYTES_MAX = 1_024
+# While more assignments than this are open, the vote is looked at once for so many answers: each
+# look counts all ballots.
+LOOK_EVERY = 16
 _REFUSALS = (DECISION_STATUS_REJECTED, DECISION_STATUS_NO_AGENT, DECISION_STATUS_OVER_BUDGET)
 Event = Recorded[PanelEvent]
 
@@ -118,7 +123,7 @@ def _panel_opened(state: TaskState, event: Event, rules: Rules) -> Effects:
     if not kept.assignments:
         ending = Ending(DECISION_STATUS_NO_AGENT, "The panel has no seat: no agent could be asked.")
         return refused + _end(state, kept, event.append_ms, ending, rules)
-    return refused + _if_complete(state, kept, event.append_ms, rules)
+    return refused + _if_closed(state, kept, event.append_ms, rules)
 
 
 def _answer(state: TaskState, event: Event, rules: Rules) -> Effects:
@@ -129,7 +134,7 @@ def _answer(state: TaskState, event: Event, rules: Rules) -> Effects:
         return hold(state, answer, event.append_ms, rules)
     panel = PanelOpened.FromString(state.panel)
     refused = count(state, panel, answer, event.append_ms, rules)
-    return refused or _if_complete(state, panel, event.append_ms, rules)
+    return refused or _if_closed(state, panel, event.append_ms, rules)
 
 
 def _task_refused(state: TaskState, event: Event, rules: Rules) -> Effects:
@@ -189,7 +194,8 @@ def _timer(state: TaskState | None, now_ms: int, rules: Rules) -> tuple[TaskStat
         # Answers or a cancel whose panel never came.
         return None, dropped("NO_PANEL") * len(state.early)
     panel = PanelOpened.FromString(state.panel)
-    made = decision.tallied(state, panel, panel.deadline_ms, True, rules)
+    counted = decision.count(state, panel)
+    made = decision.tallied(state, panel, counted, (Close.EXPIRED, panel.deadline_ms), rules)
     return state, _publish(state, made, panel, rules)
 
 
@@ -204,12 +210,37 @@ def _overload(state: TaskState, event: Event, rules: Rules) -> Effects:
     return _end(state, without_input(panel), event.append_ms, ending, rules)
 
 
-def _if_complete(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> Effects:
-    # With a late answer among them the deadline has passed: the timer decides.
-    if len(state.ballots) < len(panel.assignments):
+def _if_closed(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> Effects:
+    """Decide if everybody has answered or the rest cannot change the outcome."""
+    open_count = len(panel.assignments) - len(state.ballots)
+    if open_count and not _worth_a_look(state, panel, open_count):
         return ()
-    made = decision.tallied(state, panel, at_ms, False, rules)
+    counted = decision.count(state, panel)
+    why = Close.COMPLETE
+    if open_count:
+        listed = enumerate(panel.assignments)
+        open_seats = [one.seat for position, one in listed if position not in state.ballots]
+        if not settled(counted, panel, open_seats):
+            return ()
+        why = Close.SETTLED
+    made = decision.tallied(state, panel, counted, (why, at_ms), rules)
     return _publish(state, made, panel, rules)
+
+
+def _worth_a_look(state: TaskState, panel: PanelOpened, open_count: int) -> bool:
+    """Whether the vote may be settled with that many assignments open.
+
+    Nothing leads by more than the number of ballots, and a quorum of half is out of reach only once
+    half have abstained; so fewer answers than half settle nothing but a higher quorum.
+    """
+    policy = panel.task.policy
+    if policy.wait_for_all or state.late:
+        # With a late answer the deadline has passed: the timer decides.
+        return False
+    if open_count > LOOK_EVERY and open_count % LOOK_EVERY:
+        return False
+    whole = len(panel.assignments)
+    return 2 * len(state.ballots) >= whole or 2 * policy.quorum > whole
 
 
 def _end(state: TaskState, panel: PanelOpened, at_ms: int, ending: Ending, rules: Rules) -> Effects:

@@ -1,11 +1,11 @@
-"""The vote of one panel: counted ballots in, who leads and whether enough were cast out. Pure,
-whatever the order of arrival.
+"""The vote of one panel: counted ballots in; who leads, whether enough were cast and whether what
+is still out can change that, out. Pure, whatever the order of arrival.
 
 Ballots are taken in the order of seat, sample and round. One whose value is not what the task's
 format asks for becomes an abstention that says so; nobody's answer disappears.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from comitia.consensus import plurality, probability_weighted
@@ -33,7 +33,7 @@ class Tally:
     outcome: Outcome
     method: Method
     ballots: tuple[Ballot, ...]
-    keys: tuple[str | None, ...]
+    votes: tuple[Vote, ...]
     values: dict[str, Value]
     cast: int
     needed: int
@@ -43,13 +43,20 @@ class Tally:
     def quorate(self) -> bool:
         return self.cast >= self.needed
 
+    @property
+    def keys(self) -> Iterator[str | None]:
+        """Of the ballots in order; None for abstentions."""
+        return (vote.choice for vote in self.votes)
+
 
 def tally(panel: PanelOpened, ballots: Iterable[Ballot]) -> Tally:
     """Count the ballots of `panel` by its task's policy. It may change the ballots passed in."""
     task = panel.task
     ordered = tuple(sorted(ballots, key=lambda b: (b.seat, b.sample, b.round, b.assignment_id)))
     keys = tuple(_key(ballot, task.format) for ballot in ordered)
-    outcome, method = _vote(ordered, keys, task)
+    votes = tuple(_plain(ballot, key) for ballot, key in zip(ordered, keys, strict=True))
+    options = _pooled(task)
+    outcome = probability_weighted.decide(votes, options) if options else plurality.decide(votes)
     values: dict[str, Value] = {}
     for ballot, key in zip(ordered, keys, strict=True):
         if key is not None and key not in values:
@@ -60,9 +67,30 @@ def tally(panel: PanelOpened, ballots: Iterable[Ballot]) -> Tally:
     if task.policy.quorum:
         cast, needed, unit = outcome.cast, task.policy.quorum, "ballots"
     else:
-        voting = {ballot.seat for ballot, key in zip(ordered, keys, strict=True) if key is not None}
-        cast, needed, unit = len(voting), len(panel.seats) // 2 + 1, "seats"
-    return Tally(outcome, method, ordered, keys, values, cast, needed, unit)
+        cast, needed, unit = len(_voting(ordered, votes)), len(panel.seats) // 2 + 1, "seats"
+    method = METHOD_PROBABILITY_WEIGHTED if options else METHOD_PLURALITY
+    return Tally(outcome, method, ordered, votes, values, cast, needed, unit)
+
+
+def settled(counted: Tally, panel: PanelOpened, open_seats: Sequence[int]) -> bool:
+    """Whether the outcome is certain, whatever is still answered: a winner that nothing can change,
+    or a quorum that nothing can reach.
+
+    `open_seats`: the seat of every listed assignment that may still be answered, one entry each.
+    What was cast only grows, in ballots as in seats, so a quorum that is met stays met; and it
+    grows at most by one ballot for each open assignment, or to the seats that have voted together
+    with those that still may.
+    """
+    if not counted.quorate:
+        if counted.unit == "ballots":
+            reachable = counted.cast + len(open_seats)
+        else:
+            reachable = len(_voting(counted.ballots, counted.votes).union(open_seats))
+        return reachable < counted.needed
+    options = _pooled(panel.task)
+    if options:
+        return probability_weighted.settled(counted.votes, options, len(open_seats))
+    return plurality.settled(counted.votes, len(open_seats))
 
 
 def _key(ballot: Ballot, answer_format: AnswerFormat) -> str | None:
@@ -83,15 +111,17 @@ def _key(ballot: Ballot, answer_format: AnswerFormat) -> str | None:
     return None
 
 
-def _vote(
-    ballots: tuple[Ballot, ...], keys: tuple[str | None, ...], task: Task
-) -> tuple[Outcome, Method]:
-    votes = [_plain(ballot, key) for ballot, key in zip(ballots, keys, strict=True)]
-    pooled = task.policy.method == METHOD_PROBABILITY_WEIGHTED and task.format.HasField("choice")
-    if pooled:
-        options = [option.id for option in task.format.choice.options]
-        return probability_weighted.decide(votes, options), METHOD_PROBABILITY_WEIGHTED
-    return plurality.decide(votes), METHOD_PLURALITY
+def _voting(ballots: Sequence[Ballot], votes: Sequence[Vote]) -> set[int]:
+    """Seats that have cast a ballot."""
+    pairs = zip(ballots, votes, strict=True)
+    return {ballot.seat for ballot, vote in pairs if vote.choice is not None}
+
+
+def _pooled(task: Task) -> list[str]:
+    """The options over which probabilities are pooled; none where votes are counted."""
+    if task.policy.method != METHOD_PROBABILITY_WEIGHTED:
+        return []
+    return [option.id for option in task.format.choice.options]
 
 
 def _plain(ballot: Ballot, key: str | None) -> Vote:

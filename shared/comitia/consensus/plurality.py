@@ -18,6 +18,29 @@ def decide(ballots: Iterable[Ballot]) -> Outcome:
     """Count the votes. Nothing is raised; no ballot at all gives an outcome without winner and
     without tie.
     """
+    votes, abstained = _count(ballots)
+    cast = votes.total()
+    shares = {key: votes[key] / cast for key in sorted(votes)}
+    return lead(shares, cast, abstained)
+
+
+def settled(ballots: Iterable[Ballot], open_max: int) -> bool:
+    """Whether there is a winner that up to `open_max` further ballots, whatever they say, leave in
+    place.
+
+    True exactly when v(w) - v(x) > open_max for the leader w and the next value x, v(x) being 0
+    where there is none. Proof: a further ballot adds at most 1 to one value and takes nothing from
+    any, so w ends with at least v(w) and any other value, new ones included, with at most
+    v(x) + open_max: if that is less, w still leads alone. If not, open_max ballots for x (or for a
+    value that nobody has named) tie with w or pass it.
+    """
+    votes, _ = _count(ballots)
+    first, second = ([count for _, count in votes.most_common(2)] + [0, 0])[:2]
+    return first - second > open_max
+
+
+def _count(ballots: Iterable[Ballot]) -> tuple[Counter[str], int]:
+    """Votes by value, and the number of abstentions."""
     votes: Counter[str] = Counter()
     abstained = 0
     for ballot in ballots:
@@ -25,6 +48,4 @@ def decide(ballots: Iterable[Ballot]) -> Outcome:
             abstained += 1
         else:
             votes[ballot.choice] += 1
-    cast = votes.total()
-    shares = {key: votes[key] / cast for key in sorted(votes)}
-    return lead(shares, cast, abstained)
+    return votes, abstained

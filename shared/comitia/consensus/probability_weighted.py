@@ -22,11 +22,43 @@ winner; all leaders are named.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from comitia.consensus.ballots import Ballot, Outcome, lead
+from comitia.consensus.ballots import TIE_TOLERANCE, Ballot, Outcome, lead
+
+# Leads within this of the threshold are not called settled: what float64 rounds away in sums of a
+# few thousand probabilities is smaller by far.
+ROUNDING = 1e-9
 
 
 def decide(ballots: Iterable[Ballot], options: Sequence[str]) -> Outcome:
     """Pool the ballots over `options` (at least two distinct ids). Nothing is raised."""
+    totals, cast, abstained = _totals(ballots, options)
+    if not cast:
+        return lead({}, 0, abstained)
+    whole = math.fsum(totals.values())
+    return lead({option: total / whole for option, total in totals.items()}, cast, abstained)
+
+
+def settled(ballots: Iterable[Ballot], options: Sequence[str], open_max: int) -> bool:
+    """Whether there is a winner that up to `open_max` further ballots, whatever they say, leave in
+    place.
+
+    With n ballots cast, T(o) the sum of their probabilities of o, w the leader, x the next and
+    r = open_max, true exactly when (T(w) - T(x) - r) / (n + r) > TIE_TOLERANCE (+ ROUNDING).
+    Proof: a further ballot adds a distribution, at most 1 to any option and at least 0 to w, so
+    after j <= r of them the lead of w over any option is at least T(w) - T(x) - j in the sum, and
+    in the shares at least (T(w) - T(x) - j) / (n + j), which falls with j where it is positive:
+    the value at r bounds all. It is reached by r ballots that give x the probability 1; within
+    TIE_TOLERANCE that would be a tie. Abstentions among them make j smaller.
+    """
+    totals, cast, _ = _totals(ballots, options)
+    if not cast:
+        return False
+    second, first = sorted((0.0, *totals.values()))[-2:]
+    return (first - second - open_max) / (cast + open_max) > TIE_TOLERANCE + ROUNDING
+
+
+def _totals(ballots: Iterable[Ballot], options: Sequence[str]) -> tuple[dict[str, float], int, int]:
+    """Sum of probabilities by option, the ballots cast, and the abstentions."""
     known = frozenset(options)
     cast: list[Mapping[str, float]] = []
     abstained = 0
@@ -35,11 +67,8 @@ def decide(ballots: Iterable[Ballot], options: Sequence[str]) -> Outcome:
             abstained += 1
         else:
             cast.append(distribution(ballot, ballot.choice, options))
-    if not cast:
-        return lead({}, 0, abstained)
     totals = {option: math.fsum(one.get(option, 0.0) for one in cast) for option in sorted(known)}
-    whole = math.fsum(totals.values())
-    return lead({option: total / whole for option, total in totals.items()}, len(cast), abstained)
+    return totals, len(cast), abstained
 
 
 def distribution(ballot: Ballot, choice: str, options: Sequence[str]) -> Mapping[str, float]:
