@@ -148,7 +148,7 @@ class System:
     async def _aggregator(self, runtime: Runtime) -> None:
         group = runtime.names.group("aggregator")
         bounds = (3_600_000, 100_000, 100_000, 2**30)
-        await run_owner(runtime, OwnerSpec(group, OneAnswer(runtime.names), *bounds))
+        await run_owner(runtime, OwnerSpec(group, OneAnswer(runtime.names), True, *bounds))
 
     async def publish(self, *tasks: Task | bytes) -> None:
         writer = await self.runtime.log.writer()
