@@ -69,6 +69,10 @@ class ServiceSettings(KafkaSettings):
     grace_ms: int = Field(10_000, ge=0)
     heartbeat_interval_ms: int = Field(2_000, ge=100)
     commit_interval_ms: int = Field(500, ge=10)
+    # A storm of dead letters ends the service: more than so many within a minute, or more than this
+    # fraction of the last thousand records that it read.
+    dead_letters_per_minute_max: int = Field(10_000, ge=1)
+    dead_letters_fraction_max: float = Field(0.5, gt=0, le=1)
 
 
 class RouterSettings(ServiceSettings):

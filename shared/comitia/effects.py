@@ -65,11 +65,17 @@ class StopWork:
 class DeadLetter:
     """Keep the original of the message being handled. `reason` is short, stable and in capitals;
     `error` is for a person.
+
+    `attempts`: how often it was tried. `exception` is the class of the error that ended it, by its
+    full name, and `stacktrace` where it was raised; "" where a handler asks for the letter.
     """
 
     reason: str
     error: str
     task_id: str = ""
+    attempts: int = 1
+    exception: str = ""
+    stacktrace: str = ""
 
 
 @value

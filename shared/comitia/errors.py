@@ -32,12 +32,13 @@ class Poison(ComitiaError):
     """A message that can never be processed.
 
     `reason` is short, stable and in capitals (UNREADABLE, TOO_LONG, DUPLICATE_ID, ...); it names
-    the kind of dead letter.
+    the kind of dead letter. `attempts`: how often it was tried, at least 1.
     """
 
-    def __init__(self, message: str, reason: str = "POISON") -> None:
+    def __init__(self, message: str, reason: str = "POISON", attempts: int = 1) -> None:
         super().__init__(message)
         self.reason = reason
+        self.attempts = attempts
 
 
 class Overloaded(ComitiaError):

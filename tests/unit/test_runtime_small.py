@@ -91,7 +91,7 @@ def test_a_dead_letter_stays_within_the_limit_of_its_topic(key: bytes) -> None:
     headers = ((f"h{n}", b"y" * 10_000) for n in range(100))
     huge = record(b"x" * 20_000_000, *headers, key=key)
     why = DeadLetter("TOO_LARGE", "e" * 100_000, "t")
-    sent = dead_letters.letter(Codec("r", "i"), Names(), huge, why, "r")
+    sent = dead_letters.letter(World().runtime("r"), huge, why)
     size = len(sent.key or b"") + len(sent.value or b"")
     size += sum(len(k) + len(v) for k, v in sent.headers)
     assert size < TOPICS["dead-letters"].bytes_max

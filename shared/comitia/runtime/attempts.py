@@ -25,23 +25,28 @@ async def within_deadline(
     """The effects of `answer`.
 
     Retryable and Overloaded are tried again with growing pauses until the deadline; then, as for
-    every error that is a bug, Poison is raised (RETRIES_EXHAUSTED, OVERLOADED, HANDLER_FAILED).
+    every error that is a bug, Poison is raised (RETRIES_EXHAUSTED, OVERLOADED, HANDLER_FAILED). It
+    tells how often the answer was attempted.
     """
     backoff: Backoff | None = None
+    attempts = 0
     while True:
+        attempts += 1
         try:
             return await answer(recorded)
-        except Poison:
+        except Poison as poison:
+            poison.attempts = attempts
             raise
         except (Retryable, Overloaded) as error:
             backoff = backoff or Backoff(recorded.message.id)
             pause_ms = backoff.next_ms()
             if runtime.clock.now_ms() + pause_ms >= recorded.message.deadline_ms:
                 kind = "OVERLOADED" if isinstance(error, Overloaded) else "RETRIES_EXHAUSTED"
-                raise Poison(str(error), kind) from error
+                raise Poison(str(error), kind, attempts) from error
         except Exception as error:
             # A bug that one assignment met is that assignment's fate.
             _LOG.exception("assignment %s failed", recorded.message.id)
-            raise Poison(f"{type(error).__name__}: {error}", "HANDLER_FAILED") from error
+            said = f"{type(error).__name__}: {error}"
+            raise Poison(said, "HANDLER_FAILED", attempts) from error
         runtime.telemetry.add(RETRIES, 1, {Attribute.COMITIA_REASON: "answer"})
         await asyncio.sleep(pause_ms / 1000)

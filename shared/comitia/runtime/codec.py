@@ -2,8 +2,8 @@
 
 In come records and Publish effects; out come `Recorded` messages and records to append. A record
 carries its content type, the attributes of CloudEvents in binary mode, and the W3C trace context
-when there is one; none of them is required of what others write. Unknown fields survive, because
-the parsed message keeps them.
+when there is one; none of them is required of what others write. A value may be framed as
+Confluent's serialisers do it. Unknown fields survive, because the parsed message keeps them.
 """
 
 from typing import TypeVar
@@ -24,6 +24,9 @@ CONTENT_TYPE = b"application/protobuf"
 # W3C trace context: version 00 is 55 characters long; a tracestate need not be kept beyond 512.
 _TRACEPARENT_LENGTH = 55
 _TRACESTATE_LENGTH_MAX = 512
+# Of a Confluent frame: the magic byte and the schema's id. Messages nest no deeper than this.
+_FRAME_BYTES = 5
+_INDEXES_MAX = 64
 
 
 class Codec:
@@ -47,8 +50,10 @@ class Codec:
                 f"empty value: expected the bytes of a {message.DESCRIPTOR.full_name}", UNREADABLE
             )
         try:
-            parsed = message.FromString(record.value)
-        except DecodeError as error:
+            # No field has the number 0: only a frame begins with this byte.
+            payload = record.value if record.value[0] else unframed(record.value)
+            parsed = message.FromString(payload)
+        except (DecodeError, ValueError) as error:
             raise Poison(
                 f"{len(record.value)} bytes that are not a {message.DESCRIPTOR.full_name}: {error}",
                 UNREADABLE,
@@ -110,3 +115,38 @@ def trace_context(headers: Headers) -> tuple[str, str]:
         elif key == TRACESTATE and value.isascii() and len(value) <= _TRACESTATE_LENGTH_MAX:
             tracestate = value.decode()
     return traceparent, tracestate if traceparent else ""
+
+
+def unframed(value: bytes) -> bytes:
+    """The message's bytes out of a value framed as Confluent's protobuf serialiser does it, or
+    `value` itself where it is not framed. ValueError when the frame is cut short or none at all.
+
+    A frame is 0x00, four bytes of schema id, and the path of indexes that leads to the message
+    within its schema: zigzag varints, their count first, with 0x00 standing for the path [0]. The
+    schema is not looked up: the topic says which message it carries.
+    """
+    if not value or value[0] != 0:
+        return value
+    at = _FRAME_BYTES
+    count, at = _varint(value, at)
+    if not 0 <= count <= _INDEXES_MAX:
+        raise ValueError(f"a frame that announces {count} message indexes")
+    for _ in range(count):
+        index, at = _varint(value, at)
+        if index < 0:
+            raise ValueError(f"a frame with the message index {index}")
+    return value[at:]
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """A zigzag varint of 32 bits, and where it ends."""
+    number = 0
+    for shift in range(0, 35, 7):
+        if at >= len(data):
+            raise ValueError(f"a frame that is cut short: {len(data)} bytes")
+        byte = data[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return (number >> 1) ^ -(number & 1), at
+    raise ValueError("a frame with a message index that does not end")

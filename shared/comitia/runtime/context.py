@@ -6,10 +6,11 @@ that they run in.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from comitia.ports import Clock, Log
 from comitia.runtime.codec import Codec
+from comitia.runtime.dead_letter_limit import DeadLetterLimit
 from comitia.runtime.health import Health
 from comitia.telemetry.setup import Telemetry
 from comitia.topics import Names
@@ -39,3 +40,5 @@ class Runtime:
     commit_interval_ms: int = 500
     # How long one fetch waits for records: the longest that a loop takes to notice `stop`.
     fetch_wait_ms: int = 100
+    # Beyond it the service stops; what is made by hand has none.
+    dead_letter_limit: DeadLetterLimit = field(default_factory=DeadLetterLimit)

@@ -3,17 +3,20 @@
 In comes a record with the reason why it was given up; out come the record for the dead-letters
 topic and, where the task's id can be read, an event that lets the task end in a Decision. Header
 names are those of KIP-1034 (dead letter queue in Kafka Streams), so that its tools can read them.
+What somebody has replayed or discarded stays where it is; a mark behind it says so.
 """
 
 import re
+import traceback
 from collections.abc import Callable, Sequence
 
 from google.protobuf.message import Message
 
 from comitia.effects import DeadLetter, Effect, Publish
-from comitia.errors import Poison
+from comitia.errors import Overloaded, Poison
 from comitia.ports import Ack, Outgoing, Record
 from comitia.runtime.codec import Codec, trace_context
+from comitia.runtime.context import Runtime
 from comitia.runtime.partitioner import partition_of
 from comitia.topics import TOPICS, Names
 from comitia.v1 import dead_letter_pb2, decision_pb2, panel_event_pb2
@@ -22,14 +25,27 @@ from comitia.v1.task_pb2 import Task
 
 HEADERS_BYTES_MAX = 64 * 1024
 ERROR_BYTES_MAX = 16 * 1024
+STACKTRACE_BYTES_MAX = 8 * 1024
 # A longer key stays in the letter alone: as the letter's own key it would take its room twice.
 KEY_BYTES_MAX = 16 * 1024
 # Of what a task's log is told: characters.
 REASON_MAX = 4_096
 # What the letter adds to the original: origin, error, headers, and the record's own overhead.
-_ENVELOPE_BYTES = HEADERS_BYTES_MAX + 2 * ERROR_BYTES_MAX + KEY_BYTES_MAX + 16 * 1024
+_ENVELOPE_BYTES = (
+    HEADERS_BYTES_MAX + 2 * ERROR_BYTES_MAX + STACKTRACE_BYTES_MAX + KEY_BYTES_MAX + 16 * 1024
+)
 ORIGINAL_BYTES_MAX = TOPICS["dead-letters"].bytes_max - _ENVELOPE_BYTES
+# How much of an original is kept, tried in turn: all of it, unless somebody has made the topic of
+# the dead letters take less than the catalogue says. The last must do: no topic takes less.
+ROOMS_BYTES = (ORIGINAL_BYTES_MAX, 512 * 1024, 8 * 1024)
+# Header of a letter that does not hold all of its original: how long that was. Bytes.
+CUT = "comitia_original_bytes"
+# Header of a mark: offset, in the same partition, of the letter that it speaks of.
+RESOLVES = "comitia_resolves"
+REPLAYED, DISCARDED = "REPLAYED", "DISCARDED"
 TOO_LARGE = "TOO_LARGE"
+# No task may have so long an id; a shorter one that is not valid still ends in a decision.
+ID_CHARACTERS_MAX = 256
 _TASK_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 Refused = Callable[[str, Poison, decision_pb2.DeadLetterRef], Sequence[Effect]]
@@ -41,6 +57,15 @@ def readable_task_id(record: Record) -> str:
     return key.decode() if _TASK_ID.fullmatch(key) else ""
 
 
+def ending_task_id(task_id: str, record: Record) -> str:
+    """Id of the task that is to end because `record` could not be processed: the one that its
+    message names, else the one that its key is; "" when there is none, or none of a sane length.
+    """
+    if task_id:
+        return task_id if len(task_id) <= ID_CHARACTERS_MAX else ""
+    return readable_task_id(record)
+
+
 def task_id_of(message: Message) -> str:
     """Id of the task that a message of ours is or speaks of; "" when it names none."""
     if isinstance(message, Task):
@@ -50,41 +75,96 @@ def task_id_of(message: Message) -> str:
     return str(getattr(message, "task_id", ""))
 
 
-def letter(codec: Codec, names: Names, original: Record, why: DeadLetter, service: str) -> Outgoing:
-    """The record for the dead-letters topic. What exceeds its bounds is cut, and the error says
-    so.
+def given_up(why: Poison, task_id: str) -> DeadLetter:
+    """The effect that keeps what `why` ended, with all that the error tells of itself."""
+    cause = why.__cause__ or why
+    kind = type(cause)
+    stack = "".join(traceback.format_exception(why)).encode()[-STACKTRACE_BYTES_MAX:]
+    return DeadLetter(
+        why.reason,
+        str(why),
+        task_id,
+        why.attempts,
+        f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
+        stack.decode(errors="ignore"),
+    )
+
+
+def admit(runtime: Runtime, why: DeadLetter) -> None:
+    """Count a letter that is about to be written. Overloaded, which is to end the service, when
+    there are too many.
     """
-    error = why.error
-    key, value = original.key or b"", original.value
-    room = max(0, ORIGINAL_BYTES_MAX - len(key))
-    if value is not None and len(value) > room:
-        error = f"{error} (value of {len(value)} bytes cut to {room})"
-        value = value[:room]
-    kept = _bounded(original.headers)
+    try:
+        runtime.dead_letter_limit.admit(why, runtime.clock.monotonic_ms())
+    except Overloaded as error:
+        runtime.health.set("dead letters", str(error))
+        raise
+
+
+def letter(
+    runtime: Runtime, original: Record, why: DeadLetter, room: int = ORIGINAL_BYTES_MAX
+) -> Outgoing:
+    """The record for the dead-letters topic. What exceeds its bounds is cut, and the error says
+    so; `room`: bytes of key and value, and as many of each other part at most.
+    """
+    error, cut = why.error, False
+    key, value = (original.key or b"")[:room], original.value
+    if len(key) < len(original.key or b""):
+        error, cut = f"{error} (key of {len(original.key or b'')} bytes cut to {room})", True
+    left = max(0, room - len(key))
+    if value is not None and len(value) > left:
+        error, cut = f"{error} (value of {len(value)} bytes cut to {left})", True
+        value = value[:left]
+    kept = _bounded(original.headers, min(room, HEADERS_BYTES_MAX))
     if len(kept) < len(original.headers):
         error = f"{error} ({len(original.headers) - len(kept)} headers left out)"
-    error = error.encode()[:ERROR_BYTES_MAX].decode(errors="ignore")
+        cut = True
+    error = _head(error, min(room, ERROR_BYTES_MAX))
     message = dead_letter_pb2.DeadLetter(
         topic=original.topic,
         partition=original.partition,
         offset=original.offset,
         timestamp_ms=original.timestamp_ms,
-        key=original.key,
+        key=None if original.key is None else key,
         value=value,
         headers=[dead_letter_pb2.Header(key=key, value=data) for key, data in kept],
-        service=service,
+        service=runtime.service,
         reason=why.reason,
         error=error,
-        attempts=1,
+        attempts=why.attempts,
         task_id=why.task_id,
     )
+    codec = runtime.codec
     headers = codec.headers(dead_letter_pb2.DeadLetter, *trace_context(original.headers))
+    if cut:
+        headers = (*headers, (CUT, str(len(original.value or b"")).encode()))
     return Outgoing(
-        names.topic("dead-letters"),
+        runtime.names.topic("dead-letters"),
         message.SerializeToString(),
-        original.key if len(key) <= KEY_BYTES_MAX else None,
-        (*headers, *_kip_1034(original, why.reason, error)),
+        key if original.key is not None and len(key) <= min(room, KEY_BYTES_MAX) else None,
+        (*headers, *_kip_1034(original, why, error)),
     )
+
+
+def mark(letter: Record, reason: str, who: str, codec: Codec) -> Outgoing:
+    """The record that says of a letter, as it stands in its topic, that it is dealt with: REPLAYED
+    or DISCARDED. It goes behind the letter, into the same partition under the same key.
+    """
+    message = dead_letter_pb2.DeadLetter(
+        topic=letter.topic,
+        partition=letter.partition,
+        offset=letter.offset,
+        timestamp_ms=letter.timestamp_ms,
+        service=who,
+        reason=reason,
+        attempts=1,
+    )
+    headers = (
+        *codec.headers(dead_letter_pb2.DeadLetter, "", ""),
+        (RESOLVES, str(letter.offset).encode()),
+    )
+    value = message.SerializeToString()
+    return Outgoing(letter.topic, value, letter.key, headers, letter.partition)
 
 
 def ref(ack: Ack) -> decision_pb2.DeadLetterRef:
@@ -144,10 +224,9 @@ def _event(names: Names, event: panel_event_pb2.PanelEvent, partition: int) -> P
     return Publish(names.topic("panel-events"), event.task_id, event, partition)
 
 
-def _bounded(headers: tuple[tuple[str, bytes], ...]) -> list[tuple[str, bytes]]:
-    """The first headers, as many as fit into HEADERS_BYTES_MAX."""
+def _bounded(headers: tuple[tuple[str, bytes], ...], room: int) -> list[tuple[str, bytes]]:
+    """The first headers, as many as fit into `room` bytes."""
     kept: list[tuple[str, bytes]] = []
-    room = HEADERS_BYTES_MAX
     for key, value in headers:
         room -= len(key.encode()) + len(value or b"") + 16
         if room < 0:
@@ -156,10 +235,15 @@ def _bounded(headers: tuple[tuple[str, bytes], ...]) -> list[tuple[str, bytes]]:
     return kept
 
 
-def _kip_1034(original: Record, reason: str, error: str) -> tuple[tuple[str, bytes], ...]:
+def _head(text: str, bytes_max: int) -> str:
+    return text.encode()[:bytes_max].decode(errors="ignore")
+
+
+def _kip_1034(original: Record, why: DeadLetter, error: str) -> tuple[tuple[str, bytes], ...]:
     prefix = "__streams.errors."
     return (
-        (prefix + "exception", reason.encode()),
+        (prefix + "exception", (why.exception or why.reason).encode()),
+        (prefix + "stacktrace", why.stacktrace.encode()),
         (prefix + "message", error.encode()),
         (prefix + "topic", original.topic.encode()),
         (prefix + "partition", str(original.partition).encode()),

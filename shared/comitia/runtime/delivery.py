@@ -33,7 +33,8 @@ class Job:
     """The effects of one event.
 
     `record` is the original, kept for a dead letter; `trace` is the traceparent and tracestate
-    that its effects pass on; `span`, if any, is ended by whoever made it. Filled by delivery:
+    that its effects pass on; `span`, if any, is ended by whoever made it; `letter_room` is how much
+    of the original, in bytes, a dead letter may hold. Filled by delivery:
     `acks`, and `failed` when a record was refused for good (what is left of the job was then not
     sent).
     """
@@ -45,6 +46,7 @@ class Job:
     span: Span | None = None
     acks: list[tuple[Effect, Ack]] = field(default_factory=list)
     failed: Poison | None = None
+    letter_room: int = dead_letters.ORIGINAL_BYTES_MAX
 
 
 @dataclass(slots=True, eq=False)
@@ -93,12 +95,18 @@ class Delivery:
             )
 
     async def keep(self, job: Job, record: Record, why: DeadLetter) -> Ack:
-        """Put `record` into the dead letters and wait for the acknowledgement."""
-        kept = Job((why,), record, trace=job.trace)
-        await self.deliver((kept,))
-        if kept.failed is not None:
-            raise kept.failed
-        return kept.acks[0][1]
+        """Put `record` into the dead letters and wait for the acknowledgement.
+
+        Raises Overloaded when there are too many of them.
+        """
+        refused: Poison | None = None
+        for room in dead_letters.ROOMS_BYTES:
+            kept = Job((why,), record, trace=job.trace, letter_room=room)
+            await self.deliver((kept,))
+            if kept.failed is None:
+                return kept.acks[0][1]
+            refused = kept.failed
+        raise refused or ValueError("there is no room to try")
 
     def encode(self, publish: Publish, trace: tuple[str, str]) -> Outgoing:
         """The record of `publish` as it is sent."""
@@ -108,9 +116,8 @@ class Delivery:
         runtime = self._runtime
         if type(effect) is DeadLetter:
             record = job.record or Record("", -1, -1, -1, None, None)
-            outgoing = dead_letters.letter(
-                runtime.codec, runtime.names, record, effect, runtime.service
-            )
+            dead_letters.admit(runtime, effect)
+            outgoing = dead_letters.letter(runtime, record, effect, job.letter_room)
             return _Item(job, effect, outgoing, None)
         publish = effect if type(effect) is Publish else self._stop_work(effect)
         trace = (publish.traceparent, "") if publish.traceparent else job.trace

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from google.protobuf.message import DecodeError
 
-from comitia.effects import DeadLetter, Effect, Publish, StopWork
+from comitia.effects import Effect, Publish, StopWork
 from comitia.errors import Poison, Retryable
 from comitia.ports import Record, TopicPartition, Writer
 from comitia.runtime import dead_letters
@@ -97,7 +97,7 @@ async def _give_up(runtime: Runtime, delivery: Delivery, job: Job, original: Rec
     why, number = job.failed, original.partition
     if why is None:
         raise ValueError("this job did not fail")
-    task_id = job.task_id or dead_letters.readable_task_id(original)
+    task_id = dead_letters.ending_task_id(job.task_id, original)
     _LOG.warning(
         "%s[%d] offset %d to the dead letters: %s: %s",
         *(original.topic, number, original.offset, why.reason, why),
@@ -106,7 +106,7 @@ async def _give_up(runtime: Runtime, delivery: Delivery, job: Job, original: Rec
     if decision is not None:
         sent = delivery.encode(decision, job.trace)
         original = Record(sent.topic, number, -1, -1, sent.key, sent.value, sent.headers)
-    ack = await delivery.keep(job, original, DeadLetter(why.reason, str(why), task_id))
+    ack = await delivery.keep(job, original, dead_letters.given_up(why, task_id))
     kept = dead_letters.ref(ack)
     effects: Sequence[Effect] = ()
     if decision is not None and isinstance(decision.message, Decision):

@@ -41,6 +41,7 @@ class Held:
 
     def fold(self, runtime: Runtime, group: str, record: Record) -> None:
         """Fold one record; what cannot be folded waits among the effects, to be kept."""
+        runtime.dead_letter_limit.read(1)
         trace = trace_of(record)
         span, task_id = None, ""
         # Replayed events were traced when they were new.

@@ -19,12 +19,13 @@ from typing import Any, Generic, TypeVar
 import uvloop
 
 from comitia.config import KafkaSettings, ServiceSettings, load
-from comitia.errors import ConfigError, Retryable
+from comitia.errors import ConfigError, Overloaded, Retryable
 from comitia.ports import Log, TopicSpec
 from comitia.runtime import catalogue, health_server
 from comitia.runtime.clock import BrokerClock
 from comitia.runtime.codec import Codec
 from comitia.runtime.context import Runtime
+from comitia.runtime.dead_letter_limit import DeadLetterLimit
 from comitia.runtime.health import Health
 from comitia.runtime.heartbeat import Beats, run_heartbeats, send_once, service_beats
 from comitia.runtime.kafka_log import KafkaLog
@@ -106,7 +107,9 @@ def run_service(
     compose: Callable[[Service[S]], Awaitable[None]],
     open_log: OpenLog = KafkaLog.open,
 ) -> int:
-    """Run until a signal; the exit code: 0 after a drain, 2 for a ConfigError, 1 for a bug."""
+    """Run until a signal; the exit code: 0 after a drain, 2 for a ConfigError, 1 for a bug or a
+    bound that must not be passed, such as that on dead letters.
+    """
     _log_to_stderr(name)
     try:
         configured = load(settings)
@@ -115,6 +118,9 @@ def run_service(
     except ConfigError as error:
         _LOG.error("%s", error)
         return EXIT_CONFIG
+    except Overloaded as error:
+        _LOG.error("%s", error)
+        return 1
     except Exception:  # noqa: BLE001 - the last resort of the process: told in full, exit code 1
         _LOG.exception("ended by an error that is not expected: please report it")
         return 1
@@ -154,6 +160,9 @@ async def serve(
             member_id=settings.instance_id or None,
             heartbeat_interval_ms=settings.heartbeat_interval_ms,
             commit_interval_ms=settings.commit_interval_ms,
+            dead_letter_limit=DeadLetterLimit(
+                settings.dead_letters_per_minute_max, settings.dead_letters_fraction_max
+            ),
         )
         try:
             await _live(runtime, settings, compose)

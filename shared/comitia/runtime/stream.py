@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from comitia.effects import DeadLetter, Effect, Recorded
+from comitia.effects import Effect, Recorded
 from comitia.errors import Poison
 from comitia.ports import Partitions, Reader, ReaderSpec, Record, TopicPartition
 from comitia.runtime import dead_letters
@@ -131,6 +131,7 @@ class _Stream:
             offsets.begin(record.offset)
             topics[record.topic] += 1
             jobs.append((record, self._job(record, now_ms), offsets))
+        self._runtime.dead_letter_limit.read(len(jobs))
         for name, count in topics.items():
             self._runtime.telemetry.add(CONSUMED, count, messaging(name, Operation.POLL))
         return jobs
@@ -171,14 +172,14 @@ class _Stream:
             self._slots.release()
 
     async def _give_up(self, record: Record, job: Job, why: Poison) -> None:
-        task_id = job.task_id or dead_letters.readable_task_id(record)
+        task_id = dead_letters.ending_task_id(job.task_id, record)
         _LOG.warning(
             "%s[%d] offset %d to the dead letters: %s: %s",
             *(record.topic, record.partition, record.offset, why.reason, why),
         )
         if job.span is not None:
             spans.fail(job.span, why)
-        letter = DeadLetter(why.reason, str(why), task_id)
+        letter = dead_letters.given_up(why, task_id)
         ack = await self._delivery.keep(job, record, letter)
         refused = self._sources[record.topic].refused
         if refused is not None and task_id:
