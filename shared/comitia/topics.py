@@ -135,15 +135,15 @@ class Names:
         """Full name of a topic of the catalogue. KeyError when there is no such entity."""
         return f"{self.prefix}comitia.{TOPICS[entity].entity}.v1"
 
-    def inbox(self, agent: str) -> str:
-        """Full name of an agent's inbox. ConfigError when the agent's name cannot be part of a
-        topic's name.
+    def inbox(self, agent: str, *, high: bool = False) -> str:
+        """Full name of an agent's inbox; `high`: of its second one, for tasks of high priority.
+        ConfigError when the agent's name cannot be part of a topic's name.
         """
         if not AGENT_NAME.fullmatch(agent):
             raise ConfigError(
                 f"agent name {agent!r}: use 1 to 64 characters of a-z 0-9 -, not - at either end"
             )
-        return f"{self.prefix}comitia.inbox.{agent}.v1"
+        return f"{self.prefix}comitia.inbox.{agent}{'.high' if high else ''}.v1"
 
     def group(self, service: str) -> str:
         """Consumer group of a service, `agent.<name>` for an agent."""
@@ -157,9 +157,16 @@ class Names:
         """All topics but the inboxes, as they are to be created."""
         return [self._spec(self.topic(t.entity), t, replication) for t in TOPICS.values()]
 
-    def inbox_spec(self, agent: str, replication: int = -1) -> TopicSpec:
-        """An agent's inbox, as it is to be created."""
-        return self._spec(self.inbox(agent), INBOX, replication)
+    def inbox_spec(self, agent: str, replication: int = -1, *, high: bool = False) -> TopicSpec:
+        """An agent's inbox, or its second one, as it is to be created."""
+        return self._spec(self.inbox(agent, high=high), INBOX, replication)
+
+    def inbox_specs(
+        self, agent: str, replication: int = -1, *, priority_lane: bool = False
+    ) -> list[TopicSpec]:
+        """All inboxes that an agent has, as its card says."""
+        lanes = (False, True) if priority_lane else (False,)
+        return [self.inbox_spec(agent, replication, high=high) for high in lanes]
 
     @staticmethod
     def _spec(name: str, topic: Topic, replication: int) -> TopicSpec:

@@ -1,36 +1,72 @@
-"""What a worker process holds of its inbox: partitions, their offsets, and the work that has begun.
+"""What a worker process holds of one inbox: partitions, their offsets, and the work that has begun.
 
 In come the partitions given and taken by the group, and records; out come pieces of work, and the
-positions that may be committed. Work whose partition is taken away goes on; when the partition
-comes back, it is recognised by its offset and not begun again.
+positions that may be committed, which tell what was finished above them. Work whose partition is
+taken away goes on; when the partition comes back, what runs or was finished is recognised by its
+offset and not begun again.
 """
 
+import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from comitia.effects import Recorded
-from comitia.ports import Partitions, Record, TopicPartition
+from comitia.ports import Committed, Partitions, Record, TopicPartition
 from comitia.runtime.delivery import Job, trace_of
+from comitia.runtime.finished import from_text, to_text
 from comitia.runtime.offsets import Offsets
 from comitia.v1.assignment_pb2 import Assignment
 
 
 @dataclass(slots=True, eq=False)
 class Inbox:
-    """One partition: its offsets, and the work of it that has begun, by offset."""
+    """One partition while it is held.
+
+    `running`: work that has begun, by offset, also in a former holding. `finished` and `before`:
+    offsets that are known to be finished and may be read again. `first`: the first that was read.
+    """
 
     offsets: Offsets = field(default_factory=Offsets)
     running: dict[int, "Work"] = field(default_factory=dict)
+    finished: set[int] = field(default_factory=set)
+    before: range = range(0)
+    first: int | None = None
     held: bool = True
+
+    def successor(self) -> "Inbox":
+        """The same partition, held again: its work is adopted, its knowledge kept."""
+        low = self.offsets.low_water
+        known = self.finished | self.offsets.finished
+        before = self.before if low is None or self.first is None else range(self.first, low)
+        inbox = Inbox(running=self.running, finished=known, before=before)
+        for work in self.running.values():
+            work.inbox, work.read = inbox, False
+        return inbox
+
+    @property
+    def position(self) -> Committed | None:
+        """What may be committed; None before anything was read."""
+        low = self.offsets.low_water
+        if low is None:
+            return None
+        return Committed(low, to_text(low, self.offsets.finished | self.finished))
 
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """One assignment on its way. `recorded` is set once it could be read."""
+    """One assignment on its way.
+
+    `recorded` is set once it could be read; `runner` while it is answered; `stopped` when nobody
+    waits for its answer any more. `read`: its record was read in the present holding of `inbox`.
+    """
 
     record: Record
     inbox: Inbox
     job: Job
     recorded: Recorded[Assignment] | None = None
+    runner: "asyncio.Task[None] | None" = None
+    stopped: bool = False
+    read: bool = True
 
     def begin(self) -> None:
         self.inbox.running[self.record.offset] = self
@@ -39,8 +75,12 @@ class Work:
         """Nothing is left to be done for it, whether its partition is still held or not."""
         if self.job.span is not None:
             self.job.span.end()
-        self.inbox.running.pop(self.record.offset, None)
-        self.inbox.offsets.finish(self.record.offset)
+        offset = self.record.offset
+        self.inbox.running.pop(offset, None)
+        if self.read:
+            self.inbox.offsets.finish(offset)
+        else:
+            self.inbox.finished.add(offset)
 
 
 class Inboxes:
@@ -55,11 +95,8 @@ class Inboxes:
         """All that is held from now on."""
         self._held = {}
         for tp in partitions:
-            inbox = self._held[tp.partition] = Inbox()
             former = self._lost.pop(tp.partition, None)
-            for offset, work in former.running.items() if former is not None else ():
-                inbox.running[offset] = work
-                work.inbox = inbox
+            self._held[tp.partition] = Inbox() if former is None else former.successor()
 
     def revoked(self, partitions: Partitions) -> None:
         """Taken away: its unstarted work is to be dropped, what runs goes on."""
@@ -69,19 +106,43 @@ class Inboxes:
                 inbox.held = False
                 self._lost[tp.partition] = inbox
 
-    def take(self, record: Record) -> Work | None:
-        """Work to be done; None when the partition is not held or the work is under way."""
-        inbox = self._held.get(record.partition)
+    def recall(self, partition: TopicPartition, committed: Committed | None) -> None:
+        """What the group's last commit tells: offsets above it that need not be worked on."""
+        inbox = self._held.get(partition.partition)
+        if inbox is None:
+            return
+        if committed is None or committed.offset < inbox.before.start:
+            # Not where we left it: the topic was made anew, or somebody reset the group.
+            inbox.before, inbox.finished = range(0), set()
+        if committed is not None:
+            inbox.finished |= from_text(committed.offset, committed.metadata)
+
+    def take(self, records: Iterable[Record]) -> list[Work]:
+        """The work to be done among records just read: not what runs or is finished, nor what is of
+        a partition that is not held.
+        """
+        return [work for record in records if (work := self._take(record)) is not None]
+
+    def _take(self, record: Record) -> Work | None:
+        inbox, offset = self._held.get(record.partition), record.offset
         if inbox is None:
             return None
-        inbox.offsets.begin(record.offset)
-        if record.offset in inbox.running:
+        if inbox.first is None:
+            inbox.first = offset
+        inbox.offsets.begin(offset)
+        if offset in inbox.finished or offset in inbox.before:
+            inbox.finished.discard(offset)
+            inbox.offsets.finish(offset)
+            return None
+        running = inbox.running.get(offset)
+        if running is not None:
+            running.read = True
             return None
         return Work(record, inbox, Job((), record, trace=trace_of(record)))
 
-    def offsets(self) -> dict[TopicPartition, Offsets]:
-        """For commits."""
+    def positions(self) -> dict[TopicPartition, Committed | None]:
+        """What may be committed of each partition that is held."""
         return {
-            TopicPartition(self._topic, number): inbox.offsets
+            TopicPartition(self._topic, number): inbox.position
             for number, inbox in self._held.items()
         }

@@ -1,10 +1,11 @@
 """Low-water marks: which offset may be committed when records are finished out of order.
 
 In come offsets begun, in rising order, and finished, in any order; out comes the first unfinished
-one. A restart from there repeats only what was unfinished, and whatever was finished after it.
+one, and what was finished above it: a restart from there need repeat only the rest.
 """
 
 from collections import deque
+from collections.abc import Set
 
 
 class Offsets:
@@ -34,3 +35,8 @@ class Offsets:
     def low_water(self) -> int | None:
         """First unfinished offset, else the one after the last begun; None before any."""
         return self._begun[0] if self._begun else self._next
+
+    @property
+    def finished(self) -> Set[int]:
+        """Finished offsets above the low-water mark; to be read, not changed."""
+        return self._finished

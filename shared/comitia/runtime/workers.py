@@ -1,39 +1,33 @@
 """The workers loop (agents): assignments in, answers out, finished in any order; at least once.
 
-In come the assignments of one agent's inbox; each is answered by an async function, a bounded
-number at a time; the answer is acknowledged before the assignment's offset may be committed, and
-the committed offset is the oldest unfinished one. The inbox is paused at the bound and resumed
-below it. Work whose deadline has passed, or whose task was stopped, is not begun. A passing fault
-is tried again until the deadline; what fails for good becomes an abstention, with a dead letter.
+In come the assignments of one agent's inbox, and of its second one for tasks of high priority where
+it has that; each is answered by an async function, a bounded number at a time; the answer is
+acknowledged before the assignment's offset may be committed, and the committed offset is the oldest
+unfinished one. Work whose deadline has passed, or whose task was stopped, is not begun; running
+work is cancelled when its task is stopped. A passing fault is tried again until the deadline; what
+fails for good becomes an abstention, with a dead letter.
 """
 
 import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from comitia.effects import DeadLetter, Recorded
+from comitia.effects import Recorded
 from comitia.errors import Poison
-from comitia.ports import Partitions, Reader, ReaderSpec
 from comitia.runtime import dead_letters
 from comitia.runtime.abstain import abstention
 from comitia.runtime.attempts import Answer, within_deadline
 from comitia.runtime.context import Runtime
 from comitia.runtime.delivery import Delivery, Job
-from comitia.runtime.inboxes import Inboxes, Work
-from comitia.runtime.reading import Commits, every, fetch, low_waters
-from comitia.runtime.retry import Backoff, Stopped, persist
+from comitia.runtime.inboxes import Work
+from comitia.runtime.lane import Lane, LaneSpec, Turns
+from comitia.runtime.reading import every
+from comitia.runtime.retry import Stopped, persist
 from comitia.telemetry import spans
-from comitia.telemetry.measures import messaging
-from comitia.telemetry.names import (
-    ASSIGNMENTS_DROPPED,
-    CONSUMED,
-    IN_FLIGHT,
-    WAITING,
-    Attribute,
-    Operation,
-)
+from comitia.telemetry.names import ASSIGNMENTS_DROPPED, IN_FLIGHT, WAITING, Attribute
 from comitia.v1.assignment_pb2 import Assignment
 
 _LOG = logging.getLogger("comitia.workers")
@@ -49,14 +43,16 @@ class WorkersSpec:
     """One agent's work.
 
     `answer` may raise Retryable or Overloaded (tried again), Poison (given up). `in_flight_max` is
-    how many assignments are worked on at once, and as many again may wait. `stopped(task id)` tells
-    whether nobody waits for an answer any more.
+    how many assignments are worked on at once, and as many again may wait in each lane.
+    `stopped(task id)` tells whether nobody waits for an answer any more. `priority_lane`: there is
+    a second inbox, whose work goes first.
     """
 
     agent: str
     in_flight_max: int
     answer: Answer
     stopped: Callable[[str], bool] = _never
+    priority_lane: bool = False
 
 
 async def run_workers(runtime: Runtime, spec: WorkersSpec) -> None:
@@ -70,61 +66,76 @@ class Workers:
     def __init__(self, runtime: Runtime, spec: WorkersSpec) -> None:
         self._runtime = runtime
         self._spec = spec
-        self._condition = f"inbox {spec.agent}"
-        self._group = runtime.names.group(f"agent.{spec.agent}")
-        self._topic = runtime.names.inbox(spec.agent)
         self._replies = runtime.names.topic("panel-events")
-        self._inboxes = Inboxes(self._topic)
-        self._waiting: deque[Work] = deque()
+        normal = self._lane(high=False)
+        self._lanes = (normal, self._lane(high=True)) if spec.priority_lane else (normal,)
+        high = self._lanes[-1].waiting if spec.priority_lane else deque[Work]()
+        self._waiting = Turns(normal.waiting, high)
         self._done: deque[Work] = deque()
         self._wake = asyncio.Event()
-        self._room = asyncio.Event()
         self._coming = False
-        # Assignments begun and not answered.
+        # Assignments begun and not answered; those among them that can be stopped, by task.
         self.in_flight = 0
-        self._paused = False
+        self._answering: dict[str, list[Work]] = {}
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._reader: Reader | None = None
-        self._commits: Commits | None = None
         self._delivery: Delivery
         self._workers: asyncio.TaskGroup
-        runtime.health.set(self._condition, "waiting for its partitions")
         agent: dict[str, str] = {Attribute.COMITIA_AGENT: spec.agent}
         runtime.telemetry.observe(IN_FLIGHT, lambda: [(self.in_flight, agent)])
         runtime.telemetry.observe(WAITING, lambda: [(self.waiting, agent)])
+
+    def _lane(self, *, high: bool) -> Lane:
+        """A lane has a group of its own, so that a rebalance of one leaves the other alone."""
+        agent, names = self._spec.agent, self._runtime.names
+        spec = LaneSpec(
+            topic=names.inbox(agent, high=high),
+            group=names.group(f"agent.{agent}.high" if high else f"agent.{agent}"),
+            condition=f"inbox {agent}, high" if high else f"inbox {agent}",
+            open_max=2 * self._spec.in_flight_max,
+            arrived=self._begin_some,
+        )
+        return Lane(self._runtime, spec)
 
     @property
     def waiting(self) -> int:
         """Assignments fetched and not begun."""
         return len(self._waiting)
 
+    def stop_task(self, task_id: str) -> None:
+        """Cancel what is being done for a task; no answer is given. What waits for it is dropped
+        when its turn comes, by `stopped`.
+        """
+        for work in self._answering.get(task_id, ()):
+            if work.runner is not None and not work.stopped:
+                work.stopped = True
+                work.runner.cancel()
+
     async def run(self) -> None:
         """Work until `runtime.stop`; then finish what has begun."""
-        runtime = self._runtime
-        spec = ReaderSpec(
-            topics=(self._topic,),
-            group=self._group,
-            instance_id=runtime.member_id,
-            # Work is safe to begin early: only answers to assignments that the log lists count.
-            read_committed=False,
-            on_assigned=self._assigned,
-            on_revoked=self._revoked,
-        )
-        try:
-            writer = await persist(runtime, "broker", runtime.log.writer)
-            self._delivery = Delivery(runtime, writer)
-            reader = await persist(runtime, "broker", lambda: runtime.log.reader(spec))
-        except Stopped:
-            return
-        self._reader, self._commits = reader, Commits(reader)
+        async with AsyncExitStack() as closing:
+            try:
+                writer = await persist(self._runtime, "broker", self._runtime.log.writer)
+                closing.push_async_callback(writer.close)
+                self._delivery = Delivery(self._runtime, writer)
+                for lane in self._lanes:
+                    await lane.open()
+                    closing.push_async_callback(lane.close)
+            except Stopped:
+                return
+            await self._work_until_stopped()
+
+    async def _work_until_stopped(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 self._workers = group
-                commits = group.create_task(every(runtime.commit_interval_ms, self._commit))
+                commits = group.create_task(every(self._runtime.commit_interval_ms, self._commit))
                 answers = group.create_task(self._deliver())
-                await self._read(reader)
-                self._waiting.clear()
+                async with asyncio.TaskGroup() as reading:
+                    for lane in self._lanes:
+                        reading.create_task(lane.read())
+                for lane in self._lanes:
+                    lane.waiting.clear()
                 while self._tasks:
                     await asyncio.wait(self._tasks)
                 self._closing = True
@@ -135,41 +146,6 @@ class Workers:
         finally:
             for task in self._tasks:
                 task.cancel()
-            await reader.close()
-            await writer.close()
-
-    async def _read(self, reader: Reader) -> None:
-        backoff = Backoff(self._runtime.instance)
-        bound = 2 * self._spec.in_flight_max
-        while not self._runtime.stop.is_set():
-            busy = self._busy
-            if busy >= bound and not await self._room_within(self._runtime.fetch_wait_ms):
-                # Paused or not, fetching goes on: a member that does not poll is thrown out.
-                self._paused = True
-                reader.pause(reader.assignment())
-            elif self._paused:
-                self._paused = False
-                reader.resume(reader.assignment())
-            records = await fetch(self._runtime, reader, max(bound - self._busy, 1), backoff)
-            self._waiting.extend(filter(None, map(self._inboxes.take, records)))
-            if records:
-                topic = messaging(records[0].topic, Operation.POLL)
-                self._runtime.telemetry.add(CONSUMED, len(records), topic)
-            self._begin_some()
-
-    @property
-    def _busy(self) -> int:
-        return self.in_flight + self.waiting + len(self._done)
-
-    async def _room_within(self, duration_ms: int) -> bool:
-        """Wait until half of what may wait has gone; whether it did in time."""
-        self._room.clear()
-        try:
-            async with asyncio.timeout(duration_ms / 1000):
-                await self._room.wait()
-        except TimeoutError:
-            return False
-        return True
 
     def _begin_some(self) -> None:
         """See that somebody is on the way to take the next waiting assignment."""
@@ -187,9 +163,7 @@ class Workers:
         """
         self._coming = False
         while self._waiting and not self._runtime.stop.is_set():
-            work = self._waiting.popleft()
-            if not work.inbox.held:
-                continue
+            work = self._waiting.take()
             recorded = self._begin(work)
             if recorded is not None:
                 self.in_flight += 1
@@ -204,7 +178,8 @@ class Workers:
         runtime, record, job = self._runtime, work.record, work.job
         work.begin()
         if runtime.telemetry.tracer is not None:
-            job.span = spans.start_process(runtime.telemetry.tracer, record, self._group, job.trace)
+            group = self._lane_of(work).spec.group
+            job.span = spans.start_process(runtime.telemetry.tracer, record, group, job.trace)
             job.trace = (spans.traceparent_of(job.span), job.trace[1])
         try:
             recorded = runtime.codec.decode(Assignment, record, job.trace[0])
@@ -212,37 +187,65 @@ class Workers:
             job.failed = poison
             self._finish_later(work)
             return None
-        if recorded.message.reply_topic != self._replies:
+        assignment = recorded.message
+        if assignment.reply_topic != self._replies:
             job.failed = Poison(
-                f"reply_topic is {recorded.message.reply_topic[:300]!r}: answers go to"
-                f" {self._replies}",
+                f"reply_topic is {assignment.reply_topic[:300]!r}: answers go to {self._replies}",
                 "WRONG_REPLY_TOPIC",
             )
             self._finish_later(work)
             return None
         work.recorded = recorded
-        job.task_id = recorded.message.task.id
-        reason = ""
+        job.task_id = assignment.task.id
+        if job.span is not None:
+            job.span.set_attribute(Attribute.COMITIA_TASK_ID, job.task_id)
+            job.span.set_attribute(Attribute.COMITIA_ASSIGNMENT_ID, assignment.id)
         if self._spec.stopped(job.task_id):
-            reason = "STOPPED"
-        elif runtime.clock.now_ms() >= recorded.message.deadline_ms:
-            reason = "EXPIRED"
-        if not reason:
+            self._drop(work, "STOPPED")
+        elif runtime.clock.now_ms() >= assignment.deadline_ms:
+            self._drop(work, "EXPIRED")
+        else:
             return recorded
+        return None
+
+    def _drop(self, work: Work, reason: str) -> None:
+        """Finish a piece of work without an answer: nobody waits for it."""
         attributes: dict[str, str] = {
             Attribute.COMITIA_AGENT: self._spec.agent,
             Attribute.COMITIA_REASON: reason,
         }
-        runtime.telemetry.add(ASSIGNMENTS_DROPPED, 1, attributes)
+        self._runtime.telemetry.add(ASSIGNMENTS_DROPPED, 1, attributes)
         self._finish(work)
-        return None
 
     async def _answer(self, work: Work, recorded: Recorded[Assignment]) -> None:
+        runner = asyncio.current_task()
+        work.runner = runner
+        others = self._answering.setdefault(work.job.task_id, [])
+        others.append(work)
         try:
             work.job.effects = await within_deadline(self._runtime, self._spec.answer, recorded)
         except Poison as poison:
             work.job.failed = poison
-        self._finish_later(work)
+        except asyncio.CancelledError:
+            if not work.stopped:
+                raise
+        finally:
+            work.runner = None
+            others.remove(work)
+            if not others:
+                del self._answering[work.job.task_id]
+        if not work.stopped:
+            self._finish_later(work)
+            return
+        if runner is not None and runner.uncancel():
+            # The process ends as well.
+            raise asyncio.CancelledError
+        self._drop(work, "STOPPED")
+
+    def _lane_of(self, work: Work) -> Lane:
+        return (
+            self._lanes[-1] if work.record.topic == self._lanes[-1].spec.topic else self._lanes[0]
+        )
 
     def _finish_later(self, work: Work) -> None:
         self._done.append(work)
@@ -263,9 +266,7 @@ class Workers:
                     self._finish(work)
 
     def _finish(self, work: Work) -> None:
-        work.finish()
-        if self._busy <= self._spec.in_flight_max:
-            self._room.set()
+        self._lane_of(work).finish(work)
 
     async def _give_up(self, work: Work, why: Poison) -> None:
         record, job = work.record, work.job
@@ -275,24 +276,12 @@ class Workers:
         )
         if job.span is not None:
             spans.fail(job.span, why)
-        task_id = job.task_id or dead_letters.readable_task_id(record)
-        await self._delivery.keep(job, record, DeadLetter(why.reason, str(why), task_id))
+        task_id = dead_letters.ending_task_id(job.task_id, record)
+        await self._delivery.keep(job, record, dead_letters.given_up(why, task_id))
         if work.recorded is not None:
             effects = (abstention(work.recorded, self._spec.agent, why),)
             await self._delivery.deliver((Job(effects, record, trace=job.trace),))
 
     async def _commit(self) -> None:
-        if self._commits is not None:
-            await self._commits.commit(low_waters(self._inboxes.offsets()))
-
-    def _assigned(self, partitions: Partitions) -> None:
-        self._inboxes.assigned(partitions)
-        if self._commits is not None:
-            self._commits.forget()
-        if self._paused and self._reader is not None:
-            # A rebalance forgets pauses.
-            self._reader.pause(partitions)
-        self._runtime.health.set(self._condition, None)
-
-    def _revoked(self, partitions: Partitions) -> None:
-        self._inboxes.revoked(partitions)
+        for lane in self._lanes:
+            await lane.commit()
