@@ -5,6 +5,7 @@
     |   `-- Fenced    this writer lost its transactional id: only a new writer can go on
     |-- Poison        this message can never be processed: keep it in the dead letters and go on
     |-- Overloaded    no room now: refuse the work, do not queue it without bound
+    |-- Superseded    another process may stand in this one's place: end, and start anew
     `-- ConfigError   a setting, a file or the environment is wrong: stop, and say what to change
 
 Errors of third parties are turned into these at the edge, in the adapter that called the third
@@ -43,6 +44,14 @@ class Poison(ComitiaError):
 
 class Overloaded(ComitiaError):
     """A bound is reached; the work is refused rather than queued."""
+
+
+class Superseded(ComitiaError):
+    """The group gave this process's static membership up, or to another process of the same name.
+
+    Going on would take it back from whoever has it now, who would take it back in turn: the process
+    ends, and whoever runs it starts it again, or does not.
+    """
 
 
 class ConfigError(ComitiaError):

@@ -11,7 +11,20 @@ from contextlib import contextmanager
 
 from aiokafka import errors as kafka
 
-from comitia.errors import ComitiaError, ConfigError, Fenced, Poison, Retryable
+from comitia.errors import ComitiaError, ConfigError, Fenced, Poison, Retryable, Superseded
+
+
+class FencedInstanceIdError(kafka.BrokerResponseError):  # type: ignore[misc]
+    """Another member of the group has this member's group.instance.id. aiokafka 0.14.0 does not
+    know the broker's code and would only speak of an unknown error.
+    """
+
+    errno = 82
+    message = "FENCED_INSTANCE_ID"
+    description = "Another process has joined the group under this instance id"
+
+
+kafka.kafka_errors.setdefault(FencedInstanceIdError.errno, FencedInstanceIdError)
 
 # The writer is dead: aiokafka leaves it unusable, or the broker does not know it any more.
 FENCED: frozenset[type[Exception]] = frozenset(
@@ -161,6 +174,12 @@ def translate(error: BaseException, doing: str) -> ComitiaError:
     name = kind.__name__
     # aiokafka's own texts begin with the name already.
     detail = str(error) if name in str(error) else f"{name}: {error}" if str(error) else name
+    # Where a group's member meets it, aiokafka passes on its name alone.
+    if FencedInstanceIdError.__name__ in detail:
+        return Superseded(
+            f"{doing}: another process has joined the group in this one's place: give each process"
+            f" a COMITIA_INSTANCE_ID of its own ({detail})"
+        )
     if kind in FENCED:
         return Fenced(f"{doing}: the writer is fenced ({detail}); take over again with a new one")
     if kind in TOO_LARGE:

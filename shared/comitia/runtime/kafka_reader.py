@@ -11,7 +11,7 @@ is replaced.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
@@ -20,7 +20,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
-from comitia.errors import ConfigError, Retryable
+from comitia.errors import ConfigError, Retryable, Superseded
 from comitia.ports import Committed, OnPartitions, Partitions, ReaderSpec, Record, TopicPartition
 from comitia.runtime.kafka_admin import KafkaAdmin
 from comitia.runtime.kafka_client import KafkaClient
@@ -53,19 +53,32 @@ def _record(found: ConsumerRecord) -> Record:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Passes aiokafka's callbacks on, without awaiting, and keeps what a hook raised."""
+    """Passes aiokafka's callbacks on, without awaiting, and keeps what a hook raised.
 
-    def __init__(self, spec: ReaderSpec) -> None:
+    `member` tells the id under which the group knows the consumer; "" when it does not any more.
+    """
+
+    def __init__(self, spec: ReaderSpec, member: Callable[[], str]) -> None:
         self.spec = spec
         self.error: Exception | None = None
+        self._member = member
+        self._joined = False
 
     def on_partitions_revoked(self, revoked: Iterable[KafkaPartition]) -> None:
         lost = _ours(revoked)
+        if self._joined and self.spec.instance_id is not None and not self._member():
+            # Before it joins again, which would put out whoever has the name by now.
+            self.error = Superseded(
+                f"group {self.spec.group} has dropped this process, {self.spec.instance_id}: it"
+                " stood still for longer than its session (COMITIA_SESSION_TIMEOUT_MS), or another"
+                " process has the same COMITIA_INSTANCE_ID; it ends, and may be started again"
+            )
         # aiokafka also revokes nothing, before the first join.
         if lost:
             self._call(self.spec.on_revoked, lost)
 
     def on_partitions_assigned(self, assigned: Iterable[KafkaPartition]) -> None:
+        self._joined = True
         self._call(self.spec.on_assigned, _ours(assigned))
 
     def _call(self, hook: OnPartitions | None, partitions: Partitions) -> None:
@@ -84,7 +97,8 @@ class KafkaReader:
         self._client = client
         self._spec = spec
         self._admin = admin
-        self._listener = _Listener(spec)
+        # The id has no public name in aiokafka 0.14.0.
+        self._listener = _Listener(spec, lambda: self._consumer._coordinator.member_id)
         self._consumer = self._make()
         self._dead = False
         self._stood_at: dict[KafkaPartition, int] = {}

@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 import uvloop
 
 from comitia.config import KafkaSettings, ServiceSettings, load
-from comitia.errors import ConfigError, Overloaded, Retryable
+from comitia.errors import ConfigError, Overloaded, Retryable, Superseded
 from comitia.ports import Log, TopicSpec
 from comitia.runtime import catalogue, health_server
 from comitia.runtime.clock import BrokerClock
@@ -118,7 +118,7 @@ def run_service(
     except ConfigError as error:
         _LOG.error("%s", error)
         return EXIT_CONFIG
-    except Overloaded as error:
+    except (Overloaded, Superseded) as error:
         _LOG.error("%s", error)
         return 1
     except Exception:  # noqa: BLE001 - the last resort of the process: told in full, exit code 1
