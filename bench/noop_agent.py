@@ -46,5 +46,10 @@ async def compose(service: Service[ServiceSettings]) -> None:
     await writer.close()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run until a signal; the exit code says how it ended."""
     sys.exit(run_service("noop-agent", ServiceSettings, compose))
+
+
+if __name__ == "__main__":
+    main()

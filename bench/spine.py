@@ -9,41 +9,21 @@ events, decisions), each in another process.
 
 import argparse
 import asyncio
-import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from comitia.v1.decision_pb2 import DECISION_STATUS_DECIDED, Decision
-from comitia.v1.task_pb2 import Task
+from bench.common import BIN, NOOP, ROOT, Client, Figures, quantiles, report, show, task_of
 
-ROOT = Path(__file__).parents[1]
-BIN = Path(sys.executable).parent
-NOOP = ("noop-a", "noop-b", "noop-c")
 HOPS = 4
-Figures = dict[str, float]
-
-
-def task_of(skill: str) -> Task:
-    """One choice task with an id of its own."""
-    task = Task(id=f"bench-{uuid.uuid4().hex}", skill=skill, timeout_ms=120_000)
-    task.input.text = "A warm, clever film with a heart."
-    for option in ("positive", "negative"):
-        task.format.choice.options.add(id=option)
-    return task
 
 
 @contextmanager
@@ -75,57 +55,6 @@ def memory(state: Path) -> Figures:
     return found
 
 
-class Client:
-    """Publishes tasks and reads decisions with plain aiokafka."""
-
-    def __init__(self, bootstrap: str) -> None:
-        self.producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
-        self.reader = AIOKafkaConsumer(
-            "comitia.decisions.v1", bootstrap_servers=bootstrap, fetch_max_wait_ms=10
-        )
-
-    async def __aenter__(self) -> "Client":
-        await self.producer.start()
-        await self.reader.start()
-        await self.reader.seek_to_end()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.producer.stop()
-        await self.reader.stop()
-
-    async def ask(self, tasks: list[Task]) -> dict[str, Decision]:
-        """Publish all; their decisions."""
-        waiting, decided = {task.id for task in tasks}, {}
-        for task in tasks:
-            topic, key = "comitia.tasks.v1", task.id.encode()
-            await self.producer.send(topic, task.SerializeToString(), key)
-        while waiting:
-            for records in (await self.reader.getmany(timeout_ms=1_000)).values():
-                for record in records:
-                    decision = Decision.FromString(record.value)
-                    waiting.discard(decision.task_id)
-                    decided[decision.task_id] = decision
-        return decided
-
-    async def until_decided(self, skill: str) -> None:
-        """Until the panel of a skill is complete."""
-        while True:
-            task = task_of(skill)
-            if (await self.ask([task]))[task.id].status == DECISION_STATUS_DECIDED:
-                return
-            await asyncio.sleep(0.5)
-
-    async def milliseconds(self, skill: str, count: int) -> list[float]:
-        """One task at a time."""
-        taken = []
-        for _ in range(count):
-            began = time.perf_counter()
-            await self.ask([task_of(skill)])
-            taken.append(1000 * (time.perf_counter() - began))
-        return taken
-
-
 async def echo(bootstrap: str, count: int) -> list[float]:
     """Milliseconds of one record produced and read back by raw aiokafka."""
     topic, taken = "comitia.heartbeats.v1", []
@@ -140,12 +69,6 @@ async def echo(bootstrap: str, count: int) -> list[float]:
                 pass
             taken.append(1000 * (time.perf_counter() - began))
     return taken
-
-
-def quantiles(name: str, taken: list[float]) -> Figures:
-    ordered = sorted(taken)
-    p99 = ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
-    return {f"{name} p50 ms": statistics.median(ordered), f"{name} p99 ms": p99}
 
 
 async def measure(bootstrap: str, tasks: int, flood: int) -> Figures:
@@ -192,17 +115,7 @@ def main() -> None:
     figures["up to ready s"] = seconds
     figures |= {f"resident MiB, {name}": value for name, value in sorted(resident.items())}
     packages = ("aiokafka", "protobuf", "onnxruntime", "comitia")
-    report: dict[str, Any] = {
-        "machine": {"cpus": os.cpu_count(), "system": platform.platform()},
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in packages},
-        "figures": {name: round(value, 2) for name, value in figures.items()},
-        "goals": [],
-    }
-    for name, value in report["figures"].items():
-        print(f"{value:12.2f}  {name}")
-    if chosen.json:
-        chosen.json.write_text(json.dumps(report, indent=2) + "\n")
+    show(report(figures, (), packages), chosen.json)
 
 
 if __name__ == "__main__":
