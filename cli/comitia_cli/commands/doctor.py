@@ -7,14 +7,17 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from comitia.config import AggregatorSettings, load
 from comitia.errors import ComitiaError
 from comitia.ports import TopicSpec
 from comitia.topics import Names
 from comitia_cli import exits, options
 from comitia_cli.client.catalogue import compare
+from comitia_cli.client.guarantees import guarantees
 from comitia_cli.output import Printer
 from comitia_cli.places import places
-from comitia_cli.shell import kafka_settings, run
+from comitia_cli.shell import Shell, kafka_settings, run, shell_of
+from comitia_cli.show.guarantees import delivery, removed, retention
 from comitia_cli.system.machine import Finding, machine_findings
 
 _COLOUR = {"ok": "green", "note": "yellow", "wrong": "red"}
@@ -25,14 +28,16 @@ _ACLS = {
 }
 
 
-def doctor(json: options.AsJson = False, bootstrap: options.Bootstrap = None) -> None:
+def doctor(
+    ctx: typer.Context, json: options.AsJson = False, bootstrap: options.Bootstrap = None
+) -> None:
     """Look at this machine and at the cluster.
 
     Ends with 1 when something must be changed.
     """
     found = machine_findings(places())
     try:
-        found += run(_cluster(bootstrap))
+        found += run(_cluster(shell_of(ctx), bootstrap))
     except ComitiaError as error:
         given = bootstrap is not None
         found.append(Finding("cluster", "broker", "wrong" if given else "note", str(error)))
@@ -47,37 +52,47 @@ def doctor(json: options.AsJson = False, bootstrap: options.Bootstrap = None) ->
         raise typer.Exit(exits.FAILED)
 
 
-async def _cluster(bootstrap: str | None) -> list[Finding]:
+async def _cluster(shell: Shell, bootstrap: str | None) -> list[Finding]:
     # Imported here: a machine whose installation is broken still gets its diagnosis.
     from comitia.runtime.inspect import inspect
 
-    settings = kafka_settings(bootstrap)
+    given = kafka_settings(bootstrap)
+    settings = load(AggregatorSettings, {"bootstrap": given.bootstrap, "prefix": given.prefix})
+    names = Names(settings.prefix)
     seen = await inspect(settings.bootstrap)
     version = seen.version or "not Apache Kafka in KRaft mode, or unwilling to tell its version"
     brokers = "1 broker" if seen.brokers == 1 else f"{seen.brokers} brokers"
-    return [
+    found = [
         Finding(
             "cluster",
             "broker",
             "ok",
             f"{settings.bootstrap}: {brokers}, Apache Kafka {version}",
         ),
-        _transactions(seen.transactions_problem),
+        _transactions(seen.transactions_problem, settings),
         _timestamps(seen.broker_config),
         Finding("cluster", "ACLs", "note" if seen.acls is None else "ok", _ACLS[seen.acls]),
-        *_topics(seen.topics, Names(settings.prefix)),
+        *_topics(seen.topics, names),
+        *retention(seen.topics, names, settings),
     ]
+    async with shell.session(bootstrap) as session:
+        live = await guarantees(session)
+    if live is not None:
+        found += [delivery(live), *removed(live.beginnings, seen.topics, settings)]
+    return found
 
 
-def _transactions(problem: str | None) -> Finding:
+def _transactions(problem: str | None, settings: AggregatorSettings) -> Finding:
     if problem is None:
         return Finding("cluster", "transactions", "ok", "work")
-    return Finding(
-        "cluster",
-        "transactions",
-        "wrong",
-        f"{problem}: decisions could not be published exactly once",
+    if settings.delivery == "at-least-once":
+        words = f"{problem}: COMITIA_DELIVERY=at-least-once does without"
+        return Finding("cluster", "transactions", "note", words)
+    words = (
+        f"{problem}: decisions cannot be published exactly once. Use Apache Kafka 2.5 or newer, or"
+        " set COMITIA_DELIVERY=at-least-once, with which a crash may decide a task twice"
     )
+    return Finding("cluster", "transactions", "wrong", words)
 
 
 def _timestamps(config: Mapping[str, str]) -> Finding:

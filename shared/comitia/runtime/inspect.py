@@ -28,6 +28,7 @@ from aiokafka.protocol.types import (
 
 from comitia.errors import ConfigError
 from comitia.ports import TopicSpec
+from comitia.runtime import kafka_transactions
 from comitia.runtime.kafka_client import KafkaClient
 from comitia.runtime.kafka_errors import mapped
 
@@ -155,6 +156,7 @@ async def _transactions_problem(client: KafkaClient) -> str | None:
     try:
         async with asyncio.timeout(TIMEOUT_S / 2):
             await producer.start()
+        kafka_transactions.require(producer)
     except (KafkaError, TimeoutError) as error:
         return f"{type(error).__name__}: {error}".rstrip(": ")
     finally:
