@@ -12,6 +12,7 @@ from comitia.v1.panel_event_pb2 import PanelEvent
 from tests.unit.runtime_world import World, simulate
 
 INBOX = "comitia.inbox.anna.v1"
+HIGH = "comitia.inbox.anna.high.v1"
 EVENTS = "comitia.panel-events.v1"
 LETTERS = "comitia.dead-letters.v1"
 CONTROL = "comitia.control.v1"
@@ -28,6 +29,7 @@ class Agent:
         self.most = 0
         self.now = 0
         self.free: dict[str, asyncio.Event] = {}
+        self.cancelled: list[str] = []
         self.failing: dict[str, list[Exception]] = {}
         self.answer_all = not free
 
@@ -44,6 +46,9 @@ class Agent:
                 raise self.failing[assignment.id].pop(0)
             if assignment.id in self.free:
                 await self.free[assignment.id].wait()
+        except asyncio.CancelledError:
+            self.cancelled.append(assignment.id)
+            raise
         finally:
             self.now -= 1
         event = PanelEvent(task_id=assignment.task.id)
@@ -62,11 +67,14 @@ def work(name: str, deadline_ms: int = FAR) -> Assignment:
 
 
 class Story:
-    def __init__(self, in_flight_max: int = 4, stopped: Any = None) -> None:
+    def __init__(
+        self, in_flight_max: int = 4, stopped: Any = None, priority_lane: bool = False
+    ) -> None:
         self.world = World()
         self.agent = Agent(self.world)
         self.in_flight_max = in_flight_max
         self.stopped = stopped
+        self.priority_lane = priority_lane
         self.runtime: Any = None
         self.workers: Workers
         self.loop: asyncio.Task[None] | None = None
@@ -74,6 +82,7 @@ class Story:
     def run(self, story: Any) -> None:
         async def whole() -> None:
             await self.world.create("anna")
+            await self.world.log.create([self.world.names.inbox_spec("anna", high=True)])
             await story()
             if self.loop is not None:
                 await self.stop()
@@ -83,6 +92,8 @@ class Story:
     async def start(self, **changes: Any) -> None:
         self.runtime = self.world.runtime("agent", **changes)
         more = {"stopped": self.stopped} if self.stopped is not None else {}
+        if self.priority_lane:
+            more["priority_lane"] = True
         spec = WorkersSpec("anna", self.in_flight_max, self.agent.answer, **more)
         self.workers = Workers(self.runtime, spec)
         self.loop = asyncio.create_task(self.workers.run())
@@ -101,9 +112,9 @@ class Story:
         await asyncio.wait({self.loop})
         self.loop = None
 
-    async def write(self, *assignments: Assignment) -> None:
+    async def write(self, *assignments: Assignment, topic: str = INBOX) -> None:
         for assignment in assignments:
-            await self.world.write(INBOX, assignment.task.id, assignment, partition=0)
+            await self.world.write(topic, assignment.task.id, assignment, partition=0)
 
     def answers(self) -> list[answer_pb2.Answer]:
         return [e.answer for e in self.world.messages(EVENTS, PanelEvent)]

@@ -19,40 +19,6 @@ from comitia.v1.assignment_pb2 import Assignment
 
 
 @dataclass(slots=True, eq=False)
-class Inbox:
-    """One partition while it is held.
-
-    `running`: work that has begun, by offset, also in a former holding. `finished` and `before`:
-    offsets that are known to be finished and may be read again. `first`: the first that was read.
-    """
-
-    offsets: Offsets = field(default_factory=Offsets)
-    running: dict[int, "Work"] = field(default_factory=dict)
-    finished: set[int] = field(default_factory=set)
-    before: range = range(0)
-    first: int | None = None
-    held: bool = True
-
-    def successor(self) -> "Inbox":
-        """The same partition, held again: its work is adopted, its knowledge kept."""
-        low = self.offsets.low_water
-        known = self.finished | self.offsets.finished
-        before = self.before if low is None or self.first is None else range(self.first, low)
-        inbox = Inbox(running=self.running, finished=known, before=before)
-        for work in self.running.values():
-            work.inbox, work.read = inbox, False
-        return inbox
-
-    @property
-    def position(self) -> Committed | None:
-        """What may be committed; None before anything was read."""
-        low = self.offsets.low_water
-        if low is None:
-            return None
-        return Committed(low, to_text(low, self.offsets.finished | self.finished))
-
-
-@dataclass(slots=True, eq=False)
 class Work:
     """One assignment on its way.
 
@@ -61,7 +27,7 @@ class Work:
     """
 
     record: Record
-    inbox: Inbox
+    inbox: "Inbox"
     job: Job
     recorded: Recorded[Assignment] | None = None
     runner: "asyncio.Task[None] | None" = None
@@ -75,12 +41,73 @@ class Work:
         """Nothing is left to be done for it, whether its partition is still held or not."""
         if self.job.span is not None:
             self.job.span.end()
-        offset = self.record.offset
-        self.inbox.running.pop(offset, None)
+        inbox, offset = self.inbox, self.record.offset
+        if inbox.running.get(offset) is self:
+            del inbox.running[offset]
         if self.read:
-            self.inbox.offsets.finish(offset)
+            inbox.offsets.finish(offset)
         else:
-            self.inbox.finished.add(offset)
+            inbox.finished.add(offset)
+
+
+@dataclass(slots=True, eq=False)
+class Inbox:
+    """One partition while it is held.
+
+    `running`: work that has begun, by offset, also in a former holding. `finished` and `before`:
+    offsets that were finished in a former holding and may be read again; `known_ms`: append time of
+    the last record read then. Records that are younger are others, of an inbox that was made anew.
+    `told`: offsets that the group's last commit says are finished. `first`: the first offset read;
+    `latest_ms`: the last append time.
+    """
+
+    offsets: Offsets = field(default_factory=Offsets)
+    running: dict[int, Work] = field(default_factory=dict)
+    finished: set[int] = field(default_factory=set)
+    before: range = range(0)
+    known_ms: int = -1
+    told: set[int] = field(default_factory=set)
+    first: int | None = None
+    latest_ms: int = -1
+    held: bool = True
+
+    def successor(self) -> "Inbox":
+        """The same partition, held again: its work is adopted, its knowledge kept."""
+        low = self.offsets.low_water
+        known = self.finished | self.offsets.finished
+        before = self.before if low is None or self.first is None else range(self.first, low)
+        latest_ms = max(self.latest_ms, self.known_ms)
+        inbox = Inbox(running=self.running, finished=known, before=before, known_ms=latest_ms)
+        for work in self.running.values():
+            work.inbox, work.read = inbox, False
+        return inbox
+
+    @property
+    def position(self) -> Committed | None:
+        """What may be committed; None before anything was read."""
+        low = self.offsets.low_water
+        if low is None:
+            return None
+        return Committed(low, to_text(low, self.offsets.finished | self.finished | self.told))
+
+    def take(self, record: Record) -> Work | None:
+        """Work, unless it runs or is finished already."""
+        offset = record.offset
+        if self.first is None:
+            self.first = offset
+        self.latest_ms = max(self.latest_ms, record.timestamp_ms)
+        self.offsets.begin(offset)
+        running = self.running.get(offset)
+        if running is not None and running.record.timestamp_ms == record.timestamp_ms:
+            running.read = True
+            return None
+        known = record.timestamp_ms <= self.known_ms
+        if offset in self.told or (known and (offset in self.finished or offset in self.before)):
+            self.told.discard(offset)
+            self.finished.discard(offset)
+            self.offsets.finish(offset)
+            return None
+        return Work(record, self, Job((), record, trace=trace_of(record)))
 
 
 class Inboxes:
@@ -109,36 +136,20 @@ class Inboxes:
     def recall(self, partition: TopicPartition, committed: Committed | None) -> None:
         """What the group's last commit tells: offsets above it that need not be worked on."""
         inbox = self._held.get(partition.partition)
-        if inbox is None:
-            return
-        if committed is None or committed.offset < inbox.before.start:
-            # Not where we left it: the topic was made anew, or somebody reset the group.
-            inbox.before, inbox.finished = range(0), set()
-        if committed is not None:
-            inbox.finished |= from_text(committed.offset, committed.metadata)
+        if inbox is not None and committed is not None:
+            inbox.told |= from_text(committed.offset, committed.metadata)
 
     def take(self, records: Iterable[Record]) -> list[Work]:
         """The work to be done among records just read: not what runs or is finished, nor what is of
         a partition that is not held.
         """
-        return [work for record in records if (work := self._take(record)) is not None]
-
-    def _take(self, record: Record) -> Work | None:
-        inbox, offset = self._held.get(record.partition), record.offset
-        if inbox is None:
-            return None
-        if inbox.first is None:
-            inbox.first = offset
-        inbox.offsets.begin(offset)
-        if offset in inbox.finished or offset in inbox.before:
-            inbox.finished.discard(offset)
-            inbox.offsets.finish(offset)
-            return None
-        running = inbox.running.get(offset)
-        if running is not None:
-            running.read = True
-            return None
-        return Work(record, inbox, Job((), record, trace=trace_of(record)))
+        taken = []
+        for record in records:
+            inbox = self._held.get(record.partition)
+            work = inbox.take(record) if inbox is not None else None
+            if work is not None:
+                taken.append(work)
+        return taken
 
     def positions(self) -> dict[TopicPartition, Committed | None]:
         """What may be committed of each partition that is held."""
