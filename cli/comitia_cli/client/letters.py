@@ -1,56 +1,107 @@
-"""Dead letters: records that could not be processed, with their originals."""
+"""Dead letters: records that could not be processed, with their originals, and which of them
+somebody has dealt with.
 
-from collections.abc import AsyncIterator
+A letter is never changed or taken away: a mark behind it, in the same partition, says that it was
+replayed or discarded. In: the dead-letters topic. Out: letters, each with what was done about it.
+"""
+
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 
 from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
-from comitia.ports import TopicPartition
-from comitia.topics import INBOX, TOPICS
+from comitia.errors import Poison
+from comitia.ports import Record
+from comitia.runtime.codec import unframed
+from comitia.runtime.dead_letters import RESOLVES
+from comitia.topics import INBOX, TOPICS, Names
 from comitia.v1.dead_letter_pb2 import DeadLetter
+from comitia_cli import exits
 from comitia_cli.client.records import decode, partitions_of, scan
 from comitia_cli.shell import Session
+
+Place = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Letter:
-    """A dead letter and where it stands; `at_ms`: milliseconds since 1970-01-01 UTC."""
+    """A dead letter and the record that it is. `done`: REPLAYED or DISCARDED, "" while it is
+    open.
+    """
 
     letter: DeadLetter
-    partition: int
-    offset: int
-    at_ms: int
+    record: Record
+    done: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Partition and offset."""
+        return self.record.partition, self.record.offset
 
 
-async def letters(session: Session) -> AsyncIterator[Letter]:
-    """All that are kept, oldest first."""
-    async for record in scan(session.log, partitions_of([await session.topic("dead-letters")])):
-        letter = decode(DeadLetter, record)
-        yield Letter(letter, record.partition, record.offset, record.timestamp_ms)
+@dataclass(frozen=True)
+class Choice:
+    """Which letters: those at `places`, else those of this reason and task; "" is any."""
+
+    places: Collection[Place] = ()
+    reason: str = ""
+    task_id: str = ""
+
+    def takes(self, letter: Letter) -> bool:
+        if self.places:
+            return letter.place in self.places
+        return self.reason in ("", letter.letter.reason) and self.task_id in (
+            "",
+            letter.letter.task_id,
+        )
 
 
-async def letter_at(session: Session, partition: int, offset: int) -> Letter | None:
-    """The one at this offset; None when there is none."""
-    topic = await session.topic("dead-letters")
-    place = TopicPartition(topic.name, partition)
-    async for record in scan(session.log, frozenset({place}), {place: offset}):
-        if record.offset == offset:
-            letter = decode(DeadLetter, record)
-            return Letter(letter, record.partition, record.offset, record.timestamp_ms)
-        return None
-    return None
+async def letters(session: Session, choice: Choice) -> AsyncIterator[Letter]:
+    """The letters of a choice, oldest first. The topic is read twice: marks come after what they
+    speak of, and letters are too large to be kept until then.
+    """
+    partitions = partitions_of([await session.topic("dead-letters")])
+    done: dict[Place, str] = {}
+    async for record in scan(session.log, partitions):
+        offset = _resolved(record)
+        if offset is not None:
+            done[record.partition, offset] = decode(DeadLetter, record).reason
+    async for record in scan(session.log, partitions):
+        if _resolved(record) is not None:
+            continue
+        try:
+            message = decode(DeadLetter, record)
+        except Poison as error:
+            exits.say(f"passed over: {error}")
+            continue
+        letter = Letter(message, record, done.get((record.partition, record.offset), ""))
+        if choice.takes(letter):
+            yield letter
+
+
+def message_of(names: Names, topic: str) -> type[Message] | None:
+    """What a topic of Comitia carries; None where it is none."""
+    kinds = {names.topic(entity): kind.message for entity, kind in TOPICS.items()}
+    if topic.startswith(f"{names.prefix}comitia.inbox."):
+        return INBOX.message
+    return kinds.get(topic)
 
 
 def original(session: Session, letter: DeadLetter) -> dict[str, object] | None:
     """The original as proto3 JSON, where it can be read as the message of its topic."""
-    kinds = {session.names.topic(entity): topic.message for entity, topic in TOPICS.items()}
-    message = kinds.get(letter.topic)
-    if message is None and ".inbox." in f".{letter.topic}":
-        message = INBOX.message
+    message = message_of(session.names, letter.topic)
     if message is None or not letter.value:
         return None
     try:
-        return dict(MessageToDict(message.FromString(letter.value)))
-    except DecodeError:
+        return dict(MessageToDict(message.FromString(unframed(letter.value))))
+    except (DecodeError, ValueError):
         return None
+
+
+def _resolved(record: Record) -> int | None:
+    """Offset of the letter that a mark speaks of; None when the record is no mark."""
+    for key, value in record.headers:
+        if key == RESOLVES and value and value.isdigit():
+            return int(value)
+    return None

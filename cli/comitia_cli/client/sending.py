@@ -14,13 +14,14 @@ from comitia_cli.shell import Session
 
 
 @functools.cache
-def _codec() -> Codec:
+def codec() -> Codec:
+    """This process's."""
     return Codec("cli", f"cli-{secrets.token_hex(8)}")
 
 
 def outgoing(topic: str, key: str, message: Message) -> Outgoing:
     """The record for a message."""
-    return _codec().encode(Publish(topic, key, message))
+    return codec().encode(Publish(topic, key, message))
 
 
 async def publish_one(session: Session, entity: str, key: str, message: Message) -> Ack:
