@@ -80,9 +80,10 @@ async def test_a_transaction_with_a_refused_record_aborts_and_needs_a_new_writer
     await writer.begin()
     fits = await writer.send(Outgoing(name, b"fits"))
     await fits
-    await writer.send(Outgoing(name, b"x" * 200_000))
-    with pytest.raises(Poison):
+    (refused,) = await writer.append([Outgoing(name, b"x" * 200_000)])
+    with pytest.raises(Poison) as caught:
         await writer.commit()
+    assert caught.value is refused
     await writer.abort()
     with pytest.raises(Fenced, match="refused a record"):
         await writer.begin()

@@ -16,9 +16,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import RecordMetadata
 
@@ -28,7 +26,8 @@ from comitia.runtime import kafka_transactions
 from comitia.runtime.kafka_batches import Batch, Result, pack
 from comitia.runtime.kafka_client import KafkaClient
 from comitia.runtime.kafka_errors import RAISED, translate
-from comitia.runtime.kafka_limits import BATCH_BYTES_MAX, FindTopic, Limits
+from comitia.runtime.kafka_limits import FindTopic, Limits
+from comitia.runtime.kafka_producer import Producer
 from comitia.runtime.kafka_stop import stop_producer
 
 _SWEEP_S = 0.5
@@ -53,25 +52,8 @@ class KafkaWriter:
         self._replacing = asyncio.Lock()
         self._dead: ComitiaError | None = None
 
-    def _make(self) -> AIOKafkaProducer:
-        client = self._client
-        transactional: dict[str, Any] = {}
-        if self._id is not None:
-            transactional = {
-                "transactional_id": self._id,
-                "transaction_timeout_ms": client.transaction_timeout_ms,
-            }
-        return AIOKafkaProducer(
-            bootstrap_servers=client.servers,
-            client_id=client.client_id,
-            enable_idempotence=True,
-            acks="all",
-            linger_ms=client.linger_ms,
-            max_batch_size=BATCH_BYTES_MAX,
-            max_request_size=client.record_bytes_max,
-            request_timeout_ms=client.request_timeout_ms,
-            **transactional,
-        )
+    def _make(self) -> Producer:
+        return Producer(self._client, self._id)
 
     async def start(self) -> None:
         """Connect; with an id, fence its former holder and abort what that had open."""
