@@ -72,10 +72,11 @@ def seat(
     task: Task, agents: AgentTable, seats_default: int, now_ms: int
 ) -> tuple[Seat, ...] | Refusal:
     """Choose the panel. `now_ms`: broker's clock, epoch milliseconds."""
+    skill, kinds = task.skill, (_input_kind(task), _format_kind(task))
     candidates = [
         card
         for card in agents.cards()
-        if task.skill in card.skills and accepts(card, task) and agents.alive(card, now_ms)
+        if skill in card.skills and accepts(card, *kinds) and agents.alive(card, now_ms)
     ]
     if not candidates:
         return Refusal(DECISION_STATUS_NO_AGENT, _nobody(task, agents, now_ms))
@@ -94,10 +95,10 @@ def seat(
     )
 
 
-def accepts(card: AgentCard, task: Task) -> bool:
-    """Whether the agent takes the task's kinds of input and format."""
+def accepts(card: AgentCard, input_kind: InputKind, format_kind: FormatKind) -> bool:
+    """Whether the agent takes these kinds of input and format."""
     inputs = card.inputs or (INPUT_KIND_TEXT, INPUT_KIND_CHAT)
-    return _input_kind(task) in inputs and (not card.formats or _format_kind(task) in card.formats)
+    return input_kind in inputs and (not card.formats or format_kind in card.formats)
 
 
 def lot(candidates: Sequence[AgentCard], task: Task, seats_max: int) -> list[AgentCard]:
@@ -154,7 +155,7 @@ def _nobody(task: Task, agents: AgentTable, now_ms: int) -> str:
     """Says which of skill, kinds and life was missing, and what there is."""
     cards = list(agents.cards())
     skilled = [card for card in cards if task.skill in card.skills]
-    fitting = [card for card in skilled if accepts(card, task)]
+    fitting = [card for card in skilled if accepts(card, _input_kind(task), _format_kind(task))]
     if fitting:
         names = _few(card.name for card in fitting)
         return (

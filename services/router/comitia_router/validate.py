@@ -8,7 +8,7 @@ shortened, so that a sentence has a bounded length.
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from comitia.v1.format_pb2 import AnswerFormat, NumberFormat, Option
@@ -37,6 +37,10 @@ SAMPLES_MAX = 16
 SEATS_MAX = 100
 SHOWN_CHARACTERS_MAX = 40
 PROBLEMS_SHOWN_MAX = 5
+# Number -> name, of each enum that a task may name.
+_PRIORITIES: Mapping[int, str] = {number: name for name, number in Priority.items()}
+_METHODS: Mapping[int, str] = {number: name for name, number in Method.items()}
+_SELECTIONS: Mapping[int, str] = {number: name for name, number in Selection.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def problems(task: Task, limits: Limits) -> tuple[str, ...]:
         *_input(task.input, limits),
         *_format(task.format),
         *_timeout(task.timeout_ms, limits),
-        *_known("priority", task.priority, Priority.items()),
+        *_known("priority", task.priority, _PRIORITIES),
         *_policy(task.policy, task.format),
         *_text("tenant", task.tenant, TENANT_CHARACTERS_MAX, required=False),
         *_text("session", task.session, SESSION_CHARACTERS_MAX, required=False),
@@ -99,13 +103,13 @@ def _text(field: str, text: str, characters_max: int, required: bool = True) -> 
         yield f"{field}: it is empty; name 1 to {characters_max} characters"
     elif len(text) > characters_max:
         yield f"{field}: it has {len(text)} characters; use at most {characters_max}"
-    elif any(not character.isprintable() for character in text):
+    elif not text.isprintable():
         yield f"{field}: {shown(text)} holds control characters; leave them out"
 
 
-def _known(field: str, number: int, values: Sequence[tuple[str, int]]) -> Iterator[str]:
-    if number not in (value for _, value in values):
-        names = ", ".join(f"{value} ({name})" for name, value in values)
+def _known(field: str, number: int, names_of: Mapping[int, str]) -> Iterator[str]:
+    if number not in names_of:
+        names = ", ".join(f"{value} ({name})" for value, name in names_of.items())
         yield f"{field}: there is no {number}; use one of {names}"
 
 
@@ -200,8 +204,8 @@ def _number(bounds: NumberFormat) -> Iterator[str]:
 
 
 def _policy(policy: Policy, answer_format: AnswerFormat) -> Iterator[str]:
-    yield from _known("policy.method", policy.method, Method.items())
-    yield from _known("policy.selection", policy.selection, Selection.items())
+    yield from _known("policy.method", policy.method, _METHODS)
+    yield from _known("policy.selection", policy.selection, _SELECTIONS)
     if policy.rounds > 1:
         yield (
             f"policy.rounds: {policy.rounds} rounds need deliberation, which this version does not "
