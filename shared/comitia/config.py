@@ -109,6 +109,8 @@ class AgentSettings(ServiceSettings, DirectorySettings):
     models_dir: Path = Path("models")
     threads: int = Field(2, ge=1)
     in_flight_max: int = Field(64, ge=1)
+    # Orders to stop are read from so long ago; the router's setting of the same name.
+    timeout_ms_max: int = Field(3_600_000, ge=1)
     answer_bytes_max: int = Field(256 * 1024, ge=1)
 
 

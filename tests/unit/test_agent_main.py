@@ -178,3 +178,6 @@ def test_spans_of_agent_and_model_hang_under_the_assignments_trace(
     process_span = by_name["process comitia.inbox.anna.v1"]
     assert invoked.parent is not None and invoked.parent.span_id == process_span.context.span_id
     assert (chat.attributes or {})["gen_ai.usage.input_tokens"] == 3
+    for span in (process_span, invoked):
+        assert (span.attributes or {})["comitia.task.id"] == "t1"
+        assert (span.attributes or {})["comitia.assignment.id"] == "p.anna"

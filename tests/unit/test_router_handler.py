@@ -169,7 +169,7 @@ def test_a_heartbeat_seats_and_a_farewell_unseats() -> None:
 def test_nobody_is_seated_before_the_inbox_is_there() -> None:
     router = make_router(1)
     router.agents.learn(AgentCard(name="b", version=1, skills=["sentiment"], no_heartbeat=True))
-    assert router.agents.without_inbox() == ["b"]
+    assert router.agents.without_inbox() == [("b", False)]
     assert [seat.agent for seat in panel(router, make_task()).seats] == ["a0"]
 
 

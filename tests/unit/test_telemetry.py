@@ -68,6 +68,10 @@ def test_inboxes_are_counted_under_one_template() -> None:
     assert {tuple(sorted(s.items())) for s in sets} == {tuple(sorted(sets[0].items()))}
     assert sets[0]["messaging.destination.template"] == "staging.comitia.inbox.{agent}.v1"
     assert "messaging.destination.name" not in sets[0]
+    high = messaging("staging.comitia.inbox.high.high.v1", names.Operation.SEND)
+    assert high["messaging.destination.template"] == "staging.comitia.inbox.{agent}.high.v1"
+    named_high = messaging("staging.comitia.inbox.high.v1", names.Operation.SEND)
+    assert named_high == sets[0]
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def read_agent_card(path: Path) -> AgentCard:
 
 
 async def add(session: Session, card: AgentCard) -> bool:
-    """Make the inbox and publish the card; False when this very card is there already.
+    """Make its inbox, or both, and publish the card; False when this very card is there already.
 
     ConfigError when another card has its name and version, or a higher version of it stands.
     """
@@ -142,13 +142,15 @@ async def add(session: Session, card: AgentCard) -> bool:
                 f"agent {card.name} version {card.version} is another card "
                 f"({known.digest[:19]}...): give yours version {card.version + 1}, or another name"
             )
-    await session.log.create([session.names.inbox_spec(card.name, session.settings.replication)])
+    replication = session.settings.replication
+    inboxes = session.names.inbox_specs(card.name, replication, priority_lane=card.priority_lane)
+    await session.log.create(inboxes)
     await publish_one(session, "agents", card_key(card), card)
     return True
 
 
 async def remove(session: Session, name: str) -> None:
-    """Withdraw every card of an agent, so that no panel seats it any more. Its inbox stays.
+    """Withdraw every card of an agent, so that no panel seats it any more. Its inboxes stay.
 
     ConfigError when there is none, or when it still sends heartbeats.
     """

@@ -39,13 +39,16 @@ def compare(wanted: TopicSpec, found: TopicSpec | None) -> Comparison:
 
 
 async def wanted(session: Session) -> list[TopicSpec]:
-    """Every topic of the catalogue, and the inbox of every agent that has a card."""
+    """Every topic of the catalogue, and the inboxes of every agent that has a card."""
     replication = session.settings.replication
     specs = session.names.specs(replication)
     registry = session.names.topic("agents")
     if registry in await session.log.describe([registry]):
         for agent in await agents.listed(session):
-            specs.append(session.names.inbox_spec(agent.card.name, replication))
+            card = agent.card
+            specs += session.names.inbox_specs(
+                card.name, replication, priority_lane=card.priority_lane
+            )
     return specs
 
 

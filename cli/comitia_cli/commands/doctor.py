@@ -108,8 +108,10 @@ def _topics(found: Mapping[str, TopicSpec], names: Names) -> list[Finding]:
     """Those of the catalogue and all inboxes, against what exists."""
     wanted = names.specs()
     inbox = names.inbox("x").split("x.v1")[0]
-    agents = [name[len(inbox) :].removesuffix(".v1") for name in found if name.startswith(inbox)]
-    wanted += [names.inbox_spec(agent) for agent in sorted(agents)]
+    for name in sorted(name for name in found if name.startswith(inbox)):
+        agent, _, lane = name[len(inbox) :].removesuffix(".v1").partition(".")
+        if lane in ("", "high"):
+            wanted.append(names.inbox_spec(agent, high=lane == "high"))
     missing = [spec.name for spec in wanted if spec.name not in found]
     findings = []
     if missing:

@@ -24,6 +24,7 @@ class AgentFile:
     path: Path
     name: str
     model: str
+    priority_lane: bool = False
 
 
 def agent_files(folder: Path) -> list[AgentFile]:
@@ -55,7 +56,8 @@ def _agent_file(path: Path) -> AgentFile:
         isinstance(fields.get(key), str) for key in ("name", "model")
     ):
         raise ConfigError(f"{path}: an agent card needs a name and a model")
-    return AgentFile(path.resolve(), fields["name"], fields["model"])
+    lane = fields.get("priority_lane") is True
+    return AgentFile(path.resolve(), fields["name"], fields["model"], lane)
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,13 @@ class System:
 
     async def _create_topics(self, settings: KafkaSettings, plan: Plan) -> None:
         names = Names(settings.prefix)
-        inboxes = [names.inbox_spec(agent.name, settings.replication) for agent in plan.agents]
+        inboxes = [
+            spec
+            for agent in plan.agents
+            for spec in names.inbox_specs(
+                agent.name, settings.replication, priority_lane=agent.priority_lane
+            )
+        ]
         if not settings.create_topics:
             return
         try:

@@ -141,7 +141,7 @@ class Skill(_Block):
 
 class AgentProfile(_Block):
     """An agent's card as it stands in the repository. `model` names a card in the folder of
-    models.
+    models. `priority_lane`: it has a second inbox, for tasks of high priority.
     """
 
     name: Annotated[str, Field(pattern=f"^{AGENT_NAME.pattern}$")]
@@ -150,6 +150,7 @@ class AgentProfile(_Block):
     role: str = "solver"
     model: Text
     skills: dict[Annotated[str, Field(pattern=SKILL)], Skill] = Field(min_length=1)
+    priority_lane: bool = False
 
     @property
     def prompts(self) -> int:
@@ -158,8 +159,10 @@ class AgentProfile(_Block):
         return sum(block is not None for group in blocks for block in group)
 
     def digest(self) -> str:
-        """ "sha256:..." over all that the card says; comments and layout do not count."""
-        whole = self.model_dump(mode="json")
+        """ "sha256:..." over all that the card says of its answers; comments and layout do not
+        count, nor does how work reaches it.
+        """
+        whole = self.model_dump(mode="json", exclude={"priority_lane"})
         text = json.dumps(whole, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
@@ -182,6 +185,7 @@ class AgentProfile(_Block):
             formats=[kind for kind, does in offered.items() if does],
             model=ModelRef(name=self.model, digest=model_digest),
             content_digest=self.digest(),
+            priority_lane=self.priority_lane,
         )
 
 

@@ -18,12 +18,14 @@ from comitia.effects import Effect, Publish, Recorded
 from comitia.inference.cards import find_card
 from comitia.inference.decoder_core import Limits
 from comitia.inference.load import load_model
+from comitia.ports import TopicSpec
 from comitia.runtime.context import Runtime
 from comitia.runtime.retry import persist
 from comitia.runtime.service import Service, run_service
 from comitia.runtime.stopped_tasks import StoppedTasks
 from comitia.runtime.tables import Tables
 from comitia.runtime.workers import Workers, WorkersSpec
+from comitia.telemetry.names import Attribute
 from comitia.telemetry.spans import invoke_agent
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.assignment_pb2 import Assignment
@@ -35,8 +37,6 @@ from comitia_agent.registry import must_publish
 from comitia_agent.traced import TracedModel
 
 _LOG = logging.getLogger("comitia.agent")
-# Nobody works on a task longer than this after it was stopped: the longest timeout of a task.
-CONTROL_BACK_MS = 3_600_000
 
 
 async def compose(service: Service[AgentSettings]) -> None:
@@ -46,7 +46,11 @@ async def compose(service: Service[AgentSettings]) -> None:
     settings, runtime = service.settings, service.runtime
     profiles = read_cards([Path(path) for path in settings.agent_cards.split(os.pathsep) if path])
     names = [profile.name for profile in profiles]
-    await service.ensure_topics(("agents", "control", "panel-events"), inboxes=names)
+    urgent = [profile.name for profile in profiles if profile.priority_lane]
+    found = await service.ensure_topics(
+        ("agents", "control", "panel-events"), inboxes=names, high_inboxes=urgent
+    )
+    _check_retention(found[service.names.topic("control")], settings.timeout_ms_max)
     model = await _model(service, profiles)
     agents = [
         Agent(profile, model, runtime.clock, settings.answer_bytes_max) for profile in profiles
@@ -58,7 +62,8 @@ async def compose(service: Service[AgentSettings]) -> None:
     stopped = StoppedTasks(runtime.clock)
     tables = Tables(runtime)
     tables.add("agents", AgentCard, lambda key, card: _note(standing, key, card))
-    tables.add("control", Control, stopped.apply, back_ms=CONTROL_BACK_MS)
+    # Older orders are of tasks that have ended anyway.
+    tables.add("control", Control, stopped.apply, back_ms=settings.timeout_ms_max)
     service.start(tables.run(), "tables")
     await tables.ready()
     cards = [profile.message(model.digest) for profile in profiles]
@@ -68,9 +73,20 @@ async def compose(service: Service[AgentSettings]) -> None:
 
     workers = [_workers(service, agent, stopped) for agent in agents]
     for profile, one in zip(profiles, workers, strict=True):
+        stopped.listen(one.stop_task)
         service.start(one.run(), f"inbox {profile.name}")
     service.heartbeats(lambda leaving: _beats(runtime, profiles, workers, leaving))
     _LOG.info("serving %s with %s %s", ", ".join(names), model.name, model.digest)
+
+
+def _check_retention(control: TopicSpec, timeout_ms_max: int) -> None:
+    retention_ms = int(control.config.get("retention.ms", "-1"))
+    if 0 <= retention_ms < timeout_ms_max:
+        _LOG.warning(
+            "%s keeps orders to stop for %d ms, tasks may last %d ms: after a restart work may be"
+            " done that nobody waits for; raise its retention.ms",
+            *(control.name, retention_ms, timeout_ms_max),
+        )
 
 
 async def _model(service: Service[AgentSettings], profiles: Sequence[AgentProfile]) -> TracedModel:
@@ -106,10 +122,14 @@ def _workers(service: Service[AgentSettings], agent: Agent, stopped: StoppedTask
     telemetry, profile = service.runtime.telemetry, agent.profile
 
     async def answer(recorded: Recorded[Assignment]) -> Sequence[Effect]:
-        with invoke_agent(telemetry, profile.name, profile.model, recorded.traceparent):
+        assignment, parent = recorded.message, recorded.traceparent
+        with invoke_agent(telemetry, profile.name, profile.model, parent) as span:
+            span.set(Attribute.COMITIA_TASK_ID, assignment.task.id)
+            span.set(Attribute.COMITIA_ASSIGNMENT_ID, assignment.id)
             return await agent.handle(recorded)
 
-    spec = WorkersSpec(profile.name, service.settings.in_flight_max, answer, stopped)
+    in_flight_max = service.settings.in_flight_max
+    spec = WorkersSpec(profile.name, in_flight_max, answer, stopped, profile.priority_lane)
     return Workers(service.runtime, spec)
 
 

@@ -38,13 +38,19 @@ class Beat:
 
 @dataclass(slots=True)
 class Known:
-    """One agent: its cards by version with their digests, and the last heartbeat of each of its
-    processes.
+    """One agent: its cards by version with their digests, the last heartbeat of each of its
+    processes, and which of its inboxes are there.
     """
 
     cards: dict[int, tuple[str, AgentCard]] = field(default_factory=dict)
     beats: dict[str, Beat] = field(default_factory=dict)
     inbox: bool = False
+    high_inbox: bool = False
+
+    @property
+    def card(self) -> AgentCard | None:
+        """The one that holds: the highest version."""
+        return self.cards[max(self.cards)][1] if self.cards else None
 
 
 class AgentTable:
@@ -97,9 +103,9 @@ class AgentTable:
     def cards(self) -> Iterable[AgentCard]:
         """The card that holds of every agent, by name, dead or alive."""
         for name in sorted(self._agents):
-            versions = self._agents[name].cards
-            if versions:
-                yield versions[max(versions)][1]
+            card = self._agents[name].card
+            if card is not None:
+                yield card
 
     def alive(self, card: AgentCard, now_ms: int) -> bool:
         """Whether the agent of `card` can be given work: its inbox is there, and it lives.
@@ -110,13 +116,31 @@ class AgentTable:
         lives = card.no_heartbeat or any(beat.alive(now_ms) for beat in known.beats.values())
         return known.inbox and lives
 
-    def without_inbox(self) -> list[str]:
-        """Names of agents that have a card and no inbox that this table knows of."""
-        return [name for name, known in self._agents.items() if known.cards and not known.inbox]
+    def has_priority_lane(self, name: str) -> bool:
+        """Whether the agent reads a second inbox, for tasks of high priority, and that is there."""
+        known = self._agents[name]
+        return known.high_inbox and known.card is not None and known.card.priority_lane
 
-    def open_inbox(self, name: str) -> None:
-        """From now on the agent may be given work. KeyError when nothing is known of it."""
-        self._agents[name].inbox = True
+    def without_inbox(self) -> list[tuple[str, bool]]:
+        """Inboxes that agents have by their cards and that this table does not know of: the agent's
+        name, and whether it is its second one.
+        """
+        missing = []
+        for name, known in self._agents.items():
+            if known.card is not None and not known.inbox:
+                missing.append((name, False))
+            if known.card is not None and known.card.priority_lane and not known.high_inbox:
+                missing.append((name, True))
+        return missing
+
+    def open_inbox(self, name: str, *, high: bool = False) -> None:
+        """From now on the agent may be given work; `high`: in its second inbox too. KeyError when
+        nothing is known of it.
+        """
+        if high:
+            self._agents[name].high_inbox = True
+        else:
+            self._agents[name].inbox = True
 
     def on_card(self, key: str, recorded: Recorded[AgentCard] | None) -> None:
         """A record of the agents topic as a table sees it; None is a tombstone. A card that is

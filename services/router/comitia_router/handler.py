@@ -1,10 +1,11 @@
 """The router's behaviour: a Task in; assignments and the panel's opening, or the refusal, out. A
 Command goes into the log.
 
-Pure but for the table of agents and a counter: no I/O, no clock. The assignments come before the
-event that lists them, so a panel in the log has its assignments in the inboxes. Routing one task
-twice opens a second panel under ids of its own, which loses; the ids are the task's id, a name of
-this process and a number.
+Pure but for the table of agents and a counter: no I/O, no clock. Assignments of a task of high
+priority go to the second inbox of agents that have one. All come before the event that lists them,
+so a panel in the log has its assignments in the inboxes. Routing one task twice opens a second
+panel under ids of its own, which loses; the ids are the task's id, a name of this process and a
+number.
 """
 
 from collections.abc import Callable
@@ -18,13 +19,12 @@ from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.command_pb2 import Command
 from comitia.v1.decision_pb2 import DECISION_STATUS_REJECTED, DecisionStatus
 from comitia.v1.panel_event_pb2 import (
-    ListedAssignment,
     PanelEvent,
     PanelOpened,
     TaskCancelled,
     TaskRefused,
 )
-from comitia.v1.task_pb2 import Task
+from comitia.v1.task_pb2 import PRIORITY_HIGH, Task
 from comitia_router.agents import AgentTable
 from comitia_router.seating import Refusal, seat
 from comitia_router.validate import Limits, is_task_id, problems, sentence, shown
@@ -56,24 +56,20 @@ class Router:
         if isinstance(seated, Refusal):
             return self._refuse(recorded, seated.status, seated.reason)
         self.panels += 1
-        opened = PanelOpened(
-            panel_id=f"{task.id}@{self.nonce}-{self.panels}",
-            task=task,
-            seats=seated,
-            deadline_ms=recorded.append_ms + task.timeout_ms,
-            task_appended_ms=recorded.append_ms,
-        )
+        panel_id = f"{task.id}@{self.nonce}-{self.panels}"
+        event = PanelEvent()
+        opened = event.panel_opened
+        opened.panel_id = panel_id
+        opened.task.CopyFrom(task)
+        opened.seats.extend(seated)
+        opened.deadline_ms = recorded.append_ms + task.timeout_ms
+        opened.task_appended_ms = recorded.append_ms
         for chair in seated:
+            number = chair.seat
             for sample in range(task.policy.samples or 1):
-                opened.assignments.append(
-                    ListedAssignment(
-                        id=f"{opened.panel_id}.{chair.seat}.{sample}.{FIRST_ROUND}",
-                        seat=chair.seat,
-                        sample=sample,
-                        round=FIRST_ROUND,
-                    )
-                )
-        return (*self._assign(opened), self._say(task.id, PanelEvent(panel_opened=opened), order=1))
+                name = f"{panel_id}.{number}.{sample}.{FIRST_ROUND}"
+                opened.assignments.add(id=name, seat=number, sample=sample, round=FIRST_ROUND)
+        return (*self._assign(opened), self._say(task.id, event, order=1))
 
     def on_command(self, recorded: Recorded[Command], now_ms: int) -> tuple[Effect, ...]:
         """Put a user's word into the log of its task. Raises Poison when it names no task."""
@@ -97,27 +93,30 @@ class Router:
         return ()
 
     def _assign(self, opened: PanelOpened) -> list[Publish]:
-        task = opened.task
+        task, panel_id, deadline_ms = opened.task, opened.panel_id, opened.deadline_ms
         agents = {chair.seat: chair for chair in opened.seats}
         reply_topic = self.names.topic("panel-events")
         reply_partition = self.partition_of(task.root_id or task.id)
+        urgent = task.priority == PRIORITY_HIGH
         effects = []
         for listed in opened.assignments:
             chair = agents[listed.seat]
             assignment = Assignment(
                 id=listed.id,
-                panel_id=opened.panel_id,
+                panel_id=panel_id,
                 seat=listed.seat,
                 sample=listed.sample,
                 round=listed.round,
                 role=chair.role,
                 task=task,
-                deadline_ms=opened.deadline_ms,
+                deadline_ms=deadline_ms,
                 reply_topic=reply_topic,
                 reply_partition=reply_partition,
                 agent=chair.agent,
             )
-            effects.append(Publish(self.names.inbox(chair.agent), task.id, assignment))
+            high = urgent and self.agents.has_priority_lane(chair.agent)
+            inbox = self.names.inbox(chair.agent, high=high)
+            effects.append(Publish(inbox, task.id, assignment))
         return effects
 
     def _refuse(

@@ -30,16 +30,19 @@ class Inboxes:
 
     async def refresh(self) -> None:
         """Look for the inboxes that are not known yet. Raises Retryable when the broker is away."""
-        names = self.agents.without_inbox()
-        if not names:
+        wanted = self.agents.without_inbox()
+        if not wanted:
             return
-        specs = {name: self.names.inbox_spec(name, self.replication) for name in names}
+        specs = {
+            (name, high): self.names.inbox_spec(name, self.replication, high=high)
+            for name, high in wanted
+        }
         found = await self.log.describe([spec.name for spec in specs.values()])
         missing = [spec for spec in specs.values() if spec.name not in found]
         if missing and self.create:
             await self.log.create(missing)
             found = await self.log.describe([spec.name for spec in specs.values()])
-        for name, spec in specs.items():
+        for (name, high), spec in specs.items():
             if spec.name in found:
-                self.agents.open_inbox(name)
-                _LOG.info("agent %s can be seated", name)
+                self.agents.open_inbox(name, high=high)
+                _LOG.info("agent %s %s", name, "has a priority lane" if high else "can be seated")

@@ -55,7 +55,10 @@ class Service(Generic[S]):
         self._closers: list[Callable[[], Awaitable[None]]] = []
 
     async def ensure_topics(
-        self, entities: Iterable[str], inboxes: Iterable[str] = ()
+        self,
+        entities: Iterable[str],
+        inboxes: Iterable[str] = (),
+        high_inboxes: Iterable[str] = (),
     ) -> Mapping[str, TopicSpec]:
         """Create or verify topics; wait for the broker. ConfigError lists what differs.
 
@@ -64,6 +67,8 @@ class Service(Generic[S]):
         runtime, settings = self.runtime, self.settings
         names = dict.fromkeys((*entities, *_ALWAYS))
         specs = catalogue.wanted(self.names, names, inboxes, settings.replication)
+        for agent in high_inboxes:
+            specs.append(self.names.inbox_spec(agent, settings.replication, high=True))
         create = settings.create_topics
         found = await persist(
             runtime, "broker", lambda: catalogue.ensure(runtime.log, self.names, specs, create)

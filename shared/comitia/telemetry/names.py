@@ -66,6 +66,7 @@ class Operation(StrEnum):
 SYSTEM = "kafka"
 PROVIDER = "onnxruntime"
 INBOX_TEMPLATE = "comitia.inbox.{agent}.v1"
+HIGH_INBOX_TEMPLATE = "comitia.inbox.{agent}.high.v1"
 
 
 def span_name(operation: Operation, target: str) -> str:
