@@ -76,11 +76,23 @@ class ServiceSettings(KafkaSettings):
 
 
 class RouterSettings(ServiceSettings):
-    """The router's bounds and defaults."""
+    """The router's bounds and defaults, checked where tasks come in. docs/limits.md tells what
+    happens beyond each.
+    """
 
     seats_default: int = Field(7, ge=1, le=100)
+    seats_max: int = Field(100, ge=1)
+    samples_max: int = Field(16, ge=1)
     timeout_ms_max: int = Field(3_600_000, ge=1)
     input_bytes_max: int = Field(256 * 1024, ge=1)
+    # Every topic on a task's way takes so much and what the way adds to it.
+    task_bytes_max: int = Field(512 * 1024, ge=1, le=3 * 1024 * 1024)
+    command_bytes_max: int = Field(256 * 1024, ge=1, le=3 * 1024 * 1024)
+    options_max: int = Field(100, ge=2)
+    option_id_bytes_max: int = Field(128, ge=1)
+    skill_characters_max: int = Field(64, ge=1)
+    tenant_characters_max: int = Field(64, ge=0)
+    session_characters_max: int = Field(128, ge=0)
 
 
 class AggregatorSettings(ServiceSettings):
@@ -97,6 +109,17 @@ class AggregatorSettings(ServiceSettings):
     timeout_ms_max: int = Field(3_600_000, ge=1)
     # How long a cancel waits for its panel.
     cancel_keep_ms: int = Field(600_000, ge=1)
+    # What of one answer counts, and what of its prose a decision holds.
+    answer_bytes_max: int = Field(256 * 1024, ge=1)
+    rationale_bytes_max: int = Field(16 * 1024, ge=0)
+    detail_bytes_max: int = Field(1024, ge=0)
+    # Of a refusal's reason, and of who cancelled and why.
+    reason_bytes_max: int = Field(4096, ge=1)
+    cancel_bytes_max: int = Field(1024, ge=1)
+    # Room for one that says only that it does not fit is always left.
+    decision_bytes_max: int = Field(1024 * 1024, ge=16 * 1024, le=4 * 1024 * 1024)
+    # Answers of one task that are held before its panel has come.
+    early_max: int = Field(2_000, ge=0)
 
 
 class AgentSettings(ServiceSettings, DirectorySettings):

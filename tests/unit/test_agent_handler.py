@@ -218,12 +218,12 @@ def _format_apart(changed: dict[str, Any]) -> dict[str, Any]:
     return {"answer_format" if key == "format" else key: value for key, value in changed.items()}
 
 
-async def test_an_answer_beyond_the_limit_becomes_a_failure_that_says_so(tmp_path: Path) -> None:
+async def test_an_answer_beyond_the_limit_is_given_up_for_a_letter_to_tell(tmp_path: Path) -> None:
     model = ScriptedModel(texts=["word " * 4])
     one = agent(tmp_path, {"text": WRITER}, model, bytes_max=20)
-    answer = await one.answer(recorded(AnswerFormat(text=TextFormat())))
-    assert reason(answer) == "FAILED"
-    assert "bytes of 20" in answer.abstention.detail
+    with pytest.raises(Poison, match="bytes of 20") as caught:
+        await one.answer(recorded(AnswerFormat(text=TextFormat())))
+    assert caught.value.reason == "TOO_LARGE"
 
 
 async def test_a_conversation_is_read_as_lines(tmp_path: Path) -> None:

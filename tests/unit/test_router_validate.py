@@ -11,7 +11,7 @@ from comitia.v1.task_pb2 import Task
 from comitia_router.validate import Limits, is_task_id, problems, sentence
 from tests.sim.events import make_task
 
-LIMITS = Limits(timeout_ms_max=60_000, input_bytes_max=1_000)
+LIMITS = Limits(timeout_ms_max=60_000)
 
 
 def reference(**changes: object) -> Input:
@@ -71,7 +71,6 @@ def quorum_over_seats(task: Task) -> None:
         (put("skill", "a\x00b"), "skill: 'a\\x00b' holds control characters", "leave them out"),
         (set_input(Input()), "input: it is empty", "set one of text"),
         (put("input.text", " \n"), "input.text: it is empty", "write what"),
-        (put("input.text", "x" * 2_000), "input: it has 2003 bytes", "shorten it to 1000"),
         (set_input(Input(chat=Chat())), "input.chat: it has no message", "add at least one"),
         (
             set_input(Input(chat=Chat(messages=[{"role": "boss", "content": "x"}]))),

@@ -57,8 +57,8 @@ class Agent:
         return (Publish(assignment.reply_topic, key, event, partition=assignment.reply_partition),)
 
     async def answer(self, recorded: Recorded[Assignment]) -> Answer:
-        """Work on one assignment. Raises Retryable and Overloaded; every other failure is an
-        abstention.
+        """Work on one assignment. Raises Retryable and Overloaded, and Poison (TOO_LARGE) for an
+        answer that nobody would take; every other failure is an abstention.
         """
         assignment = recorded.message
         begun_ms = self._clock.monotonic_ms()
@@ -72,8 +72,8 @@ class Agent:
         except (ConfigError, ValueError) as error:
             answer = abstain(FAILED, str(error))
         if answer.ByteSize() > self._answer_bytes_max:
-            size = answer.ByteSize()
-            answer = abstain(FAILED, f"the answer has {size} bytes of {self._answer_bytes_max}")
+            said = f"the answer has {answer.ByteSize()} bytes of {self._answer_bytes_max}"
+            raise Poison(said, "TOO_LARGE")
         answer.assignment_id = assignment.id
         answer.agent = self.profile.name
         answer.model.CopyFrom(ModelRef(name=self._model.name, digest=self._model.digest))

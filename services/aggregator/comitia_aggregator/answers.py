@@ -5,10 +5,10 @@ An answer counts when the winning panel lists its assignment, it is the first of
 and it was appended by the deadline. One that comes before the panel is held until then.
 """
 
-from comitia.effects import AnswerDropped
-from comitia.v1.answer_pb2 import Answer
+from comitia.effects import AnswerDropped, DeadLetter
+from comitia.v1.answer_pb2 import ABSTENTION_REASON_UNDECIDED, Answer
 from comitia.v1.panel_event_pb2 import PanelOpened
-from comitia_aggregator.state import ENTRY_BYTES, Early, Rules, TaskState, ballot_of
+from comitia_aggregator.state import ENTRY_BYTES, Kept, Rules, TaskState, keep
 
 Dropped = tuple[AnswerDropped, ...]
 
@@ -28,6 +28,28 @@ def listed(panel: PanelOpened, assignment_id: str) -> int | None:
     return None
 
 
+def within(
+    answer: Answer, task_id: str, rules: Rules
+) -> tuple[Answer, tuple[DeadLetter] | tuple[()]]:
+    """The answer as it counts: one that is too large is an abstention that says so, and a letter
+    keeps it.
+    """
+    size = answer.ByteSize()
+    if size <= rules.answer_bytes_max:
+        return answer, ()
+    why = f"the answer has {size} bytes, at most {rules.answer_bytes_max} count"
+    said = Answer(
+        assignment_id=answer.assignment_id,
+        agent=answer.agent,
+        usage=answer.usage,
+        timings=answer.timings,
+        deadline_ms=answer.deadline_ms,
+    )
+    said.abstention.reason = ABSTENTION_REASON_UNDECIDED
+    said.abstention.detail = why
+    return said, (DeadLetter("TOO_LARGE", why, task_id),)
+
+
 def hold(state: TaskState, answer: Answer, append_ms: int, rules: Rules) -> Dropped:
     """Keep an answer that precedes its panel, until the deadline that it carries; the first of an
     assignment only.
@@ -36,12 +58,9 @@ def hold(state: TaskState, answer: Answer, append_ms: int, rules: Rules) -> Drop
         return dropped("TOO_MANY")
     if any(one.assignment_id == answer.assignment_id for one in state.early):
         return dropped("DUPLICATE")
-    kept = Answer()
-    kept.CopyFrom(answer)
-    kept.ClearField("embedding")
-    early = Early(answer.assignment_id, kept.SerializeToString(), append_ms)
-    state.early = (*state.early, early)
-    state.size_bytes += len(early.answer) + ENTRY_BYTES
+    kept = keep(answer, append_ms, rules)
+    state.early = (*state.early, kept)
+    state.size_bytes += len(kept.answer) + ENTRY_BYTES
     until = answer.deadline_ms if answer.deadline_ms > 0 else append_ms + rules.keep_ms
     wait_until(state, min(until, append_ms + rules.timeout_ms_max))
     return ()
@@ -52,24 +71,19 @@ def wait_until(state: TaskState, until_ms: int) -> None:
     state.timer_ms = until_ms if state.timer_ms is None else max(state.timer_ms, until_ms)
 
 
-def count(
-    state: TaskState, panel: PanelOpened, answer: Answer, append_ms: int, rules: Rules
-) -> Dropped:
+def count(state: TaskState, panel: PanelOpened, answer: Kept) -> Dropped:
     """Count an answer if the panel lists its assignment, it is the first of it, and it came in
     time.
     """
     position = listed(panel, answer.assignment_id)
     if position is None:
         return dropped("UNLISTED")
-    if position in state.ballots or position in state.late:
+    if position in state.answers or position in state.late:
         return dropped("DUPLICATE")
-    if append_ms > panel.deadline_ms:
+    if answer.append_ms > panel.deadline_ms:
         state.late = state.late | {position}
         return dropped("LATE")
-    listing = panel.assignments[position]
-    agent = next((seat.agent for seat in panel.seats if seat.seat == listing.seat), answer.agent)
-    ballot = ballot_of(answer, listing, agent, rules.answer_bytes_max)
-    state.ballots[position] = ballot.SerializeToString()
-    state.worked_ms += answer.timings.worked_ms
-    state.size_bytes += len(state.ballots[position]) + ENTRY_BYTES
+    state.answers[position] = answer.answer
+    state.worked_ms += answer.worked_ms
+    state.size_bytes += len(answer.answer) + ENTRY_BYTES
     return ()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from comitia.v1.answer_pb2 import Answer
 from comitia.v1.decision_pb2 import (
     DECISION_STATUS_DECIDED,
     DECISION_STATUS_EXPIRED,
@@ -20,10 +21,9 @@ from comitia.v1.decision_pb2 import (
 )
 from comitia.v1.panel_event_pb2 import PanelOpened
 from comitia_aggregator import explain
-from comitia_aggregator.state import Rules, TaskState, cut
+from comitia_aggregator.state import Rules, TaskState, ballot_of, cut
 from comitia_aggregator.tally import Tally, tally
 
-REASON_BYTES_MAX = 4096
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 
 
@@ -48,9 +48,15 @@ class Close(Enum):
     SETTLED = auto()
 
 
-def count(state: TaskState, panel: PanelOpened) -> Tally:
+def count(state: TaskState, panel: PanelOpened, rules: Rules) -> Tally:
     """What the counted ballots say so far."""
-    return tally(panel, _ballots(state))
+    agents = {seat.seat: seat.agent for seat in panel.seats}
+    ballots = []
+    for position, kept in state.answers.items():
+        answer, listed = Answer.FromString(kept), panel.assignments[position]
+        agent = agents.get(listed.seat, answer.agent)
+        ballots.append(ballot_of(answer, listed, agent, rules))
+    return tally(panel, ballots)
 
 
 def tallied(
@@ -88,9 +94,9 @@ def ended(
     A task that has no panel comes as a panel of nobody that holds what is known of the task.
     """
     decision = _common(state, panel, at_ms, rules)
-    _list(decision, count(state, panel))
+    _list(decision, count(state, panel, rules))
     decision.status = ending.status
-    decision.explanation = cut(ending.reason, REASON_BYTES_MAX)
+    decision.explanation = cut(ending.reason, rules.reason_bytes_max)
     if ending.dead_letter is not None:
         decision.dead_letter.CopyFrom(ending.dead_letter)
     _name_absent(decision, state, panel)
@@ -128,10 +134,6 @@ def _common(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> D
     return decision
 
 
-def _ballots(state: TaskState) -> list[Ballot]:
-    return [Ballot.FromString(kept) for kept in state.ballots.values()]
-
-
 def _list(decision: Decision, counted: Tally) -> None:
     """Put in the counted ballots and the tokens that they cost."""
     decision.ballots.extend(counted.ballots)
@@ -146,14 +148,14 @@ def _name_absent(decision: Decision, state: TaskState, panel: PanelOpened) -> No
     """Fill `late` and `missing`: seats in order, each once per list. A seat with several samples
     may stand in both.
     """
-    if len(state.ballots) == len(panel.assignments):
+    if len(state.answers) == len(panel.assignments):
         return
     agents = {seat.seat: seat.agent for seat in panel.seats}
     late, missing = set(), set()
     for position, assignment in enumerate(panel.assignments):
         if position in state.late:
             late.add(assignment.seat)
-        elif position not in state.ballots:
+        elif position not in state.answers:
             missing.add(assignment.seat)
     decision.late.extend(SeatRef(seat=n, agent=agents.get(n, "")) for n in sorted(late))
     decision.missing.extend(SeatRef(seat=n, agent=agents.get(n, "")) for n in sorted(missing))

@@ -22,6 +22,17 @@ DELIVERIES: Mapping[str, Delivery] = {
     "exactly-once": DELIVERY_EXACTLY_ONCE,
     "at-least-once": DELIVERY_AT_LEAST_ONCE,
 }
+# Rules that are settings of the same name.
+RULED = (
+    "timeout_ms_max",
+    "early_max",
+    "answer_bytes_max",
+    "rationale_bytes_max",
+    "detail_bytes_max",
+    "reason_bytes_max",
+    "cancel_bytes_max",
+    "decision_bytes_max",
+)
 ENTITIES = ("panel-events", "decisions", "control", "dead-letters")
 
 
@@ -52,8 +63,8 @@ async def compose(service: Service[AggregatorSettings]) -> None:
     rules = Rules(
         names.topic("decisions"),
         keep_ms=settings.cancel_keep_ms,
-        timeout_ms_max=settings.timeout_ms_max,
         delivery=delivery,
+        **{name: getattr(settings, name) for name in RULED},
     )
     spec = OwnerSpec(
         group=names.group("aggregator"),

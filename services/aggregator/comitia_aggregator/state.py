@@ -8,7 +8,7 @@ task may wait for an hour.
 import hashlib
 from dataclasses import dataclass, field
 
-from comitia.v1.answer_pb2 import ABSTENTION_REASON_UNDECIDED, Answer
+from comitia.v1.answer_pb2 import Answer
 from comitia.v1.decision_pb2 import DELIVERY_EXACTLY_ONCE, Ballot, Delivery
 from comitia.v1.panel_event_pb2 import ListedAssignment, PanelOpened
 from comitia.v1.task_pb2 import Task
@@ -17,9 +17,11 @@ KIB = 1024
 # Memory of a task that holds nothing yet, and of each ballot or early answer beside its bytes.
 STATE_BYTES = 500
 ENTRY_BYTES = 100
-RATIONALE_BYTES_MAX = 16 * KIB
-DETAIL_BYTES_MAX = KIB
+# An answer up to this is remembered as it came; a longer one is cut first.
+PLAIN_BYTES_MAX = 4 * KIB
 NAME_BYTES_MAX = 128
+# The router lets in 128; a longer one comes from somebody who writes into the log on his own.
+TASK_ID_CHARACTERS_MAX = 256
 _NAMES = (("skill", 256), ("tenant", 256), ("session", 512))
 
 
@@ -29,7 +31,9 @@ class Rules:
 
     `keep_ms`: how long a cancel, or an answer that carries no deadline, waits for its panel.
     `timeout_ms_max`: no deadline is believed that lies further than this after the append of the
-    record that carries it. `early_max`: answers of one task held before its panel.
+    record that carries it. `early_max`: answers of one task held before its panel. A larger answer
+    is an abstention, prose is cut, and a larger decision leaves prose and more out. All but the
+    topic and the delivery are settings.
     """
 
     decisions_topic: str
@@ -37,19 +41,24 @@ class Rules:
     timeout_ms_max: int = 3_600_000
     early_max: int = 2_000
     answer_bytes_max: int = 256 * KIB
+    rationale_bytes_max: int = 16 * KIB
+    detail_bytes_max: int = KIB
+    reason_bytes_max: int = 4 * KIB
+    cancel_bytes_max: int = KIB
     decision_bytes_max: int = 1024 * KIB
     delivery: Delivery = DELIVERY_EXACTLY_ONCE
 
 
 @dataclass(frozen=True, slots=True)
-class Early:
-    """An answer that came before its panel: the bytes of an Answer, its assignment, its append time
-    (broker's clock, epoch milliseconds).
+class Kept:
+    """An answer as it is remembered: its assignment, its bytes without what no ballot shows, its
+    append time (broker's clock, epoch milliseconds), how long its agent says that it worked.
     """
 
     assignment_id: str
     answer: bytes
     append_ms: int
+    worked_ms: int
 
 
 @dataclass(slots=True)
@@ -58,8 +67,8 @@ class TaskState:
 
     `timer_ms`: when a Timer is wanted (broker's clock, epoch milliseconds). `digest`: of the task's
     content, b"" before its panel. `panel`: bytes of the winning PanelOpened without the task's
-    input, b"" before it. `ballots`: position in the panel's listing -> bytes of the Ballot, for the
-    first answer of each assignment that was in time. `late`: positions answered after the deadline.
+    input, b"" before it. `answers`: position in the panel's listing -> bytes of the Answer, for the
+    first of each assignment that was in time. `late`: positions answered after the deadline.
     `cancelled`: the sentence that says so. `decided`: nothing can change any more.
     """
 
@@ -69,10 +78,10 @@ class TaskState:
     digest: bytes = b""
     panel: bytes = b""
     traceparent: str = ""
-    ballots: dict[int, bytes] = field(default_factory=dict)
+    answers: dict[int, bytes] = field(default_factory=dict)
     late: frozenset[int] = frozenset()
     worked_ms: int = 0
-    early: tuple[Early, ...] = ()
+    early: tuple[Kept, ...] = ()
     cancelled: str = ""
     decided: bool = False
 
@@ -117,10 +126,25 @@ def _strip(task: Task) -> None:
             option.ClearField("text")
 
 
-def ballot_of(
-    answer: Answer, listed: ListedAssignment, agent: str, answer_bytes_max: int
-) -> Ballot:
-    """The ballot that an answer casts, its prose cut to its limits; its weight 1.
+def keep(answer: Answer, append_ms: int, rules: Rules) -> Kept:
+    """What is remembered, until its task is decided, of an answer that was appended at `append_ms`:
+    its bytes, without what no ballot shows and with its prose cut.
+    """
+    plain = min(PLAIN_BYTES_MAX, rules.rationale_bytes_max, rules.detail_bytes_max)
+    kept = answer
+    if answer.ByteSize() > plain or answer.HasField("embedding"):
+        kept = Answer()
+        kept.CopyFrom(answer)
+        kept.ClearField("embedding")
+        kept.rationale = cut(answer.rationale, rules.rationale_bytes_max)
+        if answer.HasField("abstention"):
+            kept.abstention.detail = cut(answer.abstention.detail, rules.detail_bytes_max)
+    data, worked_ms = kept.SerializeToString(), answer.timings.worked_ms
+    return Kept(answer.assignment_id, data, append_ms, worked_ms)
+
+
+def ballot_of(answer: Answer, listed: ListedAssignment, agent: str, rules: Rules) -> Ballot:
+    """The ballot that an answer casts, as it was kept; its weight 1.
 
     `listed`: the assignment that it answers, `agent`: who holds the seat.
     """
@@ -129,10 +153,11 @@ def ballot_of(
         agent=agent,
         sample=listed.sample,
         round=listed.round,
-        assignment_id=answer.assignment_id,
-        rationale=cut(answer.rationale, RATIONALE_BYTES_MAX),
+        assignment_id=listed.id,
         weight=1.0,
     )
+    if answer.rationale:
+        ballot.rationale = answer.rationale
     if answer.HasField("confidence"):
         ballot.confidence = answer.confidence
     if answer.HasField("usage"):
@@ -140,17 +165,14 @@ def ballot_of(
     if answer.HasField("model"):
         ballot.model.name = cut(answer.model.name, NAME_BYTES_MAX)
         ballot.model.digest = cut(answer.model.digest, NAME_BYTES_MAX)
-    if answer.HasField("abstention"):
+    outcome = answer.WhichOneof("outcome")
+    if outcome == "abstention":
         ballot.abstention.reason = answer.abstention.reason
-        ballot.abstention.detail = cut(answer.abstention.detail, DETAIL_BYTES_MAX)
-    elif answer.HasField("value"):
+        ballot.abstention.detail = answer.abstention.detail
+    elif outcome == "value":
         ballot.value.CopyFrom(answer.value)
-        ballot.probabilities.MergeFrom(answer.probabilities)
-    size = ballot.ByteSize()
-    if size > answer_bytes_max:
-        ballot.ClearField("probabilities")
-        ballot.abstention.reason = ABSTENTION_REASON_UNDECIDED
-        ballot.abstention.detail = f"the answer has {size} bytes, at most {answer_bytes_max} count"
+        if answer.probabilities:
+            ballot.probabilities.MergeFrom(answer.probabilities)
     return ballot
 
 

@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 from comitia.effects import DeadLetter, DecidedTask, Effect, Publish, Recorded, StopWork, Timer
 from comitia.errors import Poison
-from comitia.v1.answer_pb2 import Answer
 from comitia.v1.decision_pb2 import (
     DECISION_STATUS_CANCELLED,
     DECISION_STATUS_FAILED,
@@ -27,21 +26,22 @@ from comitia.v1.decision_pb2 import (
 from comitia.v1.panel_event_pb2 import PanelEvent, PanelOpened
 from comitia.v1.task_pb2 import Task
 from comitia_aggregator import decision
-from comitia_aggregator.answers import count, dropped, hold, wait_until
+from comitia_aggregator.answers import count, dropped, hold, wait_until, within
 from comitia_aggregator.decision import Close, Ending
 from comitia_aggregator.state import (
     ENTRY_BYTES,
+    TASK_ID_CHARACTERS_MAX,
     Rules,
     TaskState,
     cut,
     digest_of,
     head_of,
+    keep,
     without_input,
 )
 from comitia_aggregator.tally import settled
 
 Effects = tuple[Effect, ...]
-CANCEL_BYTES_MAX = 1_024
 # While more assignments than this are open, the vote is looked at once for so many answers: each
 # look counts all ballots.
 LOOK_EVERY = 16
@@ -68,6 +68,8 @@ def step(
         return _timer(state, now_ms, rules)
     if not event.message.task_id:
         raise Poison("the event names no task: set task_id", "UNREADABLE")
+    if len(event.message.task_id) > TASK_ID_CHARACTERS_MAX:
+        raise Poison(f"task_id: at most {TASK_ID_CHARACTERS_MAX} characters", "INVALID_ID")
     kind = event.message.WhichOneof("event")
     if state is None:
         state = TaskState(event.message.task_id)
@@ -115,8 +117,7 @@ def _panel_opened(state: TaskState, event: Event, rules: Rules) -> Effects:
     refused: Effects = ()
     for one in early:
         state.size_bytes -= len(one.answer) + ENTRY_BYTES
-        answer = Answer.FromString(one.answer)
-        refused += count(state, kept, answer, one.append_ms, rules)
+        refused += count(state, kept, one)
     if state.cancelled:
         ending = Ending(DECISION_STATUS_CANCELLED, state.cancelled)
         return refused + _end(state, kept, event.append_ms, ending, rules)
@@ -127,14 +128,14 @@ def _panel_opened(state: TaskState, event: Event, rules: Rules) -> Effects:
 
 
 def _answer(state: TaskState, event: Event, rules: Rules) -> Effects:
-    answer = event.message.answer
     if state.decided:
         return dropped("AFTER_DECISION")
+    answer, letters = within(event.message.answer, state.task_id, rules)
     if not state.panel:
-        return hold(state, answer, event.append_ms, rules)
+        return hold(state, answer, event.append_ms, rules) or letters
     panel = PanelOpened.FromString(state.panel)
-    refused = count(state, panel, answer, event.append_ms, rules)
-    return refused or _if_closed(state, panel, event.append_ms, rules)
+    refused = count(state, panel, keep(answer, event.append_ms, rules))
+    return refused or (*letters, *_if_closed(state, panel, event.append_ms, rules))
 
 
 def _task_refused(state: TaskState, event: Event, rules: Rules) -> Effects:
@@ -166,8 +167,8 @@ def _task_cancelled(state: TaskState, event: Event, rules: Rules) -> Effects:
     if state.decided or state.cancelled:
         return ()
     said = event.message.task_cancelled
-    by = f" by {cut(said.by, CANCEL_BYTES_MAX)}" if said.by else ""
-    why = f": {cut(said.reason, CANCEL_BYTES_MAX)}" if said.reason else ""
+    by = f" by {cut(said.by, rules.cancel_bytes_max)}" if said.by else ""
+    why = f": {cut(said.reason, rules.cancel_bytes_max)}" if said.reason else ""
     state.cancelled = f"The task was cancelled{by}{why}."
     if state.panel:
         panel = PanelOpened.FromString(state.panel)
@@ -194,7 +195,7 @@ def _timer(state: TaskState | None, now_ms: int, rules: Rules) -> tuple[TaskStat
         # Answers or a cancel whose panel never came.
         return None, dropped("NO_PANEL") * len(state.early)
     panel = PanelOpened.FromString(state.panel)
-    counted = decision.count(state, panel)
+    counted = decision.count(state, panel, rules)
     made = decision.tallied(state, panel, counted, (Close.EXPIRED, panel.deadline_ms), rules)
     return state, _publish(state, made, panel, rules)
 
@@ -212,14 +213,14 @@ def _overload(state: TaskState, event: Event, rules: Rules) -> Effects:
 
 def _if_closed(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> Effects:
     """Decide if everybody has answered or the rest cannot change the outcome."""
-    open_count = len(panel.assignments) - len(state.ballots)
+    open_count = len(panel.assignments) - len(state.answers)
     if open_count and not _worth_a_look(state, panel, open_count):
         return ()
-    counted = decision.count(state, panel)
+    counted = decision.count(state, panel, rules)
     why = Close.COMPLETE
     if open_count:
         listed = enumerate(panel.assignments)
-        open_seats = [one.seat for position, one in listed if position not in state.ballots]
+        open_seats = [one.seat for position, one in listed if position not in state.answers]
         if not settled(counted, panel, open_seats):
             return ()
         why = Close.SETTLED
@@ -240,7 +241,7 @@ def _worth_a_look(state: TaskState, panel: PanelOpened, open_count: int) -> bool
     if open_count > LOOK_EVERY and open_count % LOOK_EVERY:
         return False
     whole = len(panel.assignments)
-    return 2 * len(state.ballots) >= whole or 2 * policy.quorum > whole
+    return 2 * len(state.answers) >= whole or 2 * policy.quorum > whole
 
 
 def _end(state: TaskState, panel: PanelOpened, at_ms: int, ending: Ending, rules: Rules) -> Effects:
@@ -251,7 +252,7 @@ def _publish(state: TaskState, made: Decision, panel: PanelOpened, rules: Rules)
     """Close the task and say so; agents that still work on it are told to stop."""
     state.decided = True
     state.timer_ms = None
-    state.panel, state.ballots, state.early = b"", {}, ()
+    state.panel, state.answers, state.early = b"", {}, ()
     key = panel.task.root_id or state.task_id
     publish = Publish(rules.decisions_topic, key, made, traceparent=state.traceparent)
     if not made.missing:

@@ -27,7 +27,7 @@ from comitia.v1.panel_event_pb2 import (
 from comitia.v1.task_pb2 import PRIORITY_HIGH, Task
 from comitia_router.agents import AgentTable
 from comitia_router.seating import Refusal, seat
-from comitia_router.validate import Limits, is_task_id, problems, sentence, shown
+from comitia_router.validate import Limits, is_task_id, oversize, problems, sentence, shown
 
 FIRST_ROUND = 1
 
@@ -46,13 +46,18 @@ class Router:
     panels: int = 0
 
     def on_task(self, recorded: Recorded[Task], now_ms: int) -> tuple[Effect, ...]:
-        """Seat a panel, or say why not. Raises Poison when the task has no usable id."""
+        """Seat a panel, or say why not. Raises Poison when the task has no usable id, or is too
+        large for anything to be said about it but that.
+        """
         task = recorded.message
         _check_id("id", task.id)
+        too_large = oversize(task, self.limits)
+        if too_large:
+            raise Poison(too_large, "TOO_LARGE")
         found = problems(task, self.limits)
         if found:
             return self._refuse(recorded, DECISION_STATUS_REJECTED, sentence(found))
-        seated = seat(task, self.agents, self.limits.seats_default, now_ms)
+        seated = seat(task, self.agents, self.limits, now_ms)
         if isinstance(seated, Refusal):
             return self._refuse(recorded, seated.status, seated.reason)
         self.panels += 1
@@ -74,6 +79,9 @@ class Router:
     def on_command(self, recorded: Recorded[Command], now_ms: int) -> tuple[Effect, ...]:
         """Put a user's word into the log of its task. Raises Poison when it names no task."""
         command = recorded.message
+        size, size_max = command.ByteSize(), self.limits.command_bytes_max
+        if size > size_max:
+            raise Poison(f"the command has {size} bytes; shorten it to {size_max}", "TOO_LARGE")
         kind = command.WhichOneof("command")
         if kind == "cancel":
             cancel = command.cancel

@@ -7,6 +7,7 @@ inboxes, and only then tasks.
 
 import os
 import sys
+from dataclasses import fields
 
 from comitia.cards import MISSED_MAX
 from comitia.config import RouterSettings
@@ -35,7 +36,7 @@ async def compose(service: Service[RouterSettings]) -> None:
     settings, runtime, names = service.settings, service.runtime, service.names
     topics = await service.ensure_topics(ENTITIES)
     partitions = topics[names.topic("panel-events")].partitions
-    limits = Limits(settings.timeout_ms_max, settings.input_bytes_max, settings.seats_default)
+    limits = Limits(**{each.name: getattr(settings, each.name) for each in fields(Limits)})
     router = Router(names, limits, lambda key: partition_of(key, partitions), os.urandom(6).hex())
     service.heartbeats()
 

@@ -38,7 +38,7 @@ from comitia.v1.panel_event_pb2 import Seat
 from comitia.v1.policy_pb2 import SELECTION_BROADCAST
 from comitia.v1.task_pb2 import Task
 from comitia_router.agents import AgentTable
-from comitia_router.validate import SEATS_MAX, shown
+from comitia_router.validate import Limits, shown
 
 NAMES_MAX = 10
 ROLE_DEFAULT = "solver"
@@ -68,9 +68,7 @@ class Refusal:
     reason: str
 
 
-def seat(
-    task: Task, agents: AgentTable, seats_default: int, now_ms: int
-) -> tuple[Seat, ...] | Refusal:
+def seat(task: Task, agents: AgentTable, limits: Limits, now_ms: int) -> tuple[Seat, ...] | Refusal:
     """Choose the panel. `now_ms`: broker's clock, epoch milliseconds."""
     skill, kinds = task.skill, (_input_kind(task), _format_kind(task))
     candidates = [
@@ -81,13 +79,14 @@ def seat(
     if not candidates:
         return Refusal(DECISION_STATUS_NO_AGENT, _nobody(task, agents, now_ms))
     broadcast = task.policy.selection == SELECTION_BROADCAST
-    if broadcast and len(candidates) > SEATS_MAX:
+    if broadcast and len(candidates) > limits.seats_max:
         reason = (
             f"policy.selection: SELECTION_BROADCAST would seat {len(candidates)} agents, at most "
-            f"{SEATS_MAX} can sit; use SELECTION_SKILL with policy.seats_max"
+            f"{limits.seats_max} can sit; use SELECTION_SKILL with policy.seats_max"
         )
         return Refusal(DECISION_STATUS_OVER_BUDGET, reason)
-    seats_max = SEATS_MAX if broadcast else task.policy.seats_max or seats_default
+    asked = task.policy.seats_max or limits.seats_default
+    seats_max = limits.seats_max if broadcast else min(asked, limits.seats_max)
     chosen = lot(candidates, task, seats_max)
     samples = task.policy.samples or 1
     return _within(task, len(chosen) * samples) or tuple(

@@ -28,13 +28,6 @@ MEDIA_NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
 MEDIA_TYPE = re.compile(rf"{MEDIA_NAME}/{MEDIA_NAME}(?:\s*;.{{0,256}})?")
 ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,63}:[^\s]+")
 CHAT_ROLES = ("system", "user", "assistant")
-SKILL_CHARACTERS_MAX = 64
-TENANT_CHARACTERS_MAX = 64
-SESSION_CHARACTERS_MAX = 128
-OPTIONS_MAX = 100
-OPTION_ID_BYTES_MAX = 128
-SAMPLES_MAX = 16
-SEATS_MAX = 100
 SHOWN_CHARACTERS_MAX = 40
 PROBLEMS_SHOWN_MAX = 5
 # Number -> name, of each enum that a task may name.
@@ -45,13 +38,22 @@ _SELECTIONS: Mapping[int, str] = {number: name for name, number in Selection.ite
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits that are settings. `timeout_ms_max` milliseconds; `input_bytes_max` bytes of the
-    serialised input.
+    """Limits of the router, each a setting of the same name. `timeout_ms_max` milliseconds; bytes
+    are those of the serialised message.
     """
 
     timeout_ms_max: int = 3_600_000
     input_bytes_max: int = 256 * 1024
+    task_bytes_max: int = 512 * 1024
+    command_bytes_max: int = 256 * 1024
     seats_default: int = 7
+    seats_max: int = 100
+    samples_max: int = 16
+    options_max: int = 100
+    option_id_bytes_max: int = 128
+    skill_characters_max: int = 64
+    tenant_characters_max: int = 64
+    session_characters_max: int = 128
 
 
 def is_task_id(text: str) -> bool:
@@ -62,14 +64,14 @@ def problems(task: Task, limits: Limits) -> tuple[str, ...]:
     """What is wrong with a task from the public topic; its id has been checked before."""
     found = [
         *_origin(task),
-        *_text("skill", task.skill, SKILL_CHARACTERS_MAX),
-        *_input(task.input, limits),
-        *_format(task.format),
+        *_text("skill", task.skill, limits.skill_characters_max),
+        *_input(task.input),
+        *_format(task.format, limits),
         *_timeout(task.timeout_ms, limits),
         *_known("priority", task.priority, _PRIORITIES),
-        *_policy(task.policy, task.format),
-        *_text("tenant", task.tenant, TENANT_CHARACTERS_MAX, required=False),
-        *_text("session", task.session, SESSION_CHARACTERS_MAX, required=False),
+        *_policy(task.policy, task.format, limits),
+        *_text("tenant", task.tenant, limits.tenant_characters_max, required=False),
+        *_text("session", task.session, limits.session_characters_max, required=False),
     ]
     if task.budget.tokens_max:
         found.append(
@@ -77,6 +79,24 @@ def problems(task: Task, limits: Limits) -> tuple[str, ...]:
             "work with budget.assignments_max and timeout_ms"
         )
     return tuple(found)
+
+
+def oversize(task: Task, limits: Limits) -> str:
+    """What is too large about a task; "" when nothing is. It is asked first: what is too large goes
+    no further, not even into the log of its task.
+    """
+    size, own = task.input.ByteSize(), task.ByteSize()
+    if size > limits.input_bytes_max:
+        return (
+            f"input: it has {size} bytes; shorten it to {limits.input_bytes_max}, or keep the "
+            "content elsewhere and send a reference"
+        )
+    if own > limits.task_bytes_max:
+        return (
+            f"the task has {own} bytes; shorten its options' texts or its schema until it has "
+            f"{limits.task_bytes_max}"
+        )
+    return ""
 
 
 def sentence(found: Sequence[str]) -> str:
@@ -121,16 +141,10 @@ def _timeout(timeout_ms: int, limits: Limits) -> Iterator[str]:
         )
 
 
-def _input(given: Input, limits: Limits) -> Iterator[str]:
+def _input(given: Input) -> Iterator[str]:
     kind = given.WhichOneof("kind")
-    size = given.ByteSize()
     if kind is None:
         yield "input: it is empty; set one of text, chat, reference"
-    elif size > limits.input_bytes_max:
-        yield (
-            f"input: it has {size} bytes; shorten it to {limits.input_bytes_max}, or keep the "
-            "content elsewhere and send a reference"
-        )
     elif kind == "text" and not given.text.strip():
         yield "input.text: it is empty; write what the panel shall answer"
     elif kind == "chat":
@@ -165,14 +179,14 @@ def _reference(reference: Reference) -> Iterator[str]:
         )
 
 
-def _format(given: AnswerFormat) -> Iterator[str]:
+def _format(given: AnswerFormat, limits: Limits) -> Iterator[str]:
     kind = given.WhichOneof("kind")
     if kind is None:
         yield "format: it is empty; set one of choice, text, number, ranking, json"
     elif kind == "choice":
-        yield from _options("format.choice.options", given.choice.options)
+        yield from _options("format.choice.options", given.choice.options, limits)
     elif kind == "ranking":
-        yield from _options("format.ranking.options", given.ranking.options)
+        yield from _options("format.ranking.options", given.ranking.options, limits)
     elif kind == "number":
         yield from _number(given.number)
     elif kind == "json":
@@ -181,15 +195,16 @@ def _format(given: AnswerFormat) -> Iterator[str]:
             yield f"format.json.schema: {problem}"
 
 
-def _options(field: str, options: Sequence[Option]) -> Iterator[str]:
-    if not 2 <= len(options) <= OPTIONS_MAX:
+def _options(field: str, options: Sequence[Option], limits: Limits) -> Iterator[str]:
+    if not 2 <= len(options) <= limits.options_max:
         there = "there is one" if len(options) == 1 else f"there are {len(options)}"
-        yield f"{field}: {there}; give 2 to {OPTIONS_MAX}"
+        yield f"{field}: {there}; give 2 to {limits.options_max}"
     seen: set[str] = set()
-    for number, option in enumerate(options[: OPTIONS_MAX + 1]):
+    for number, option in enumerate(options[: limits.options_max + 1]):
         size = len(option.id.encode())
-        if not 1 <= size <= OPTION_ID_BYTES_MAX:
-            yield f"{field}[{number}].id: it has {size} bytes; use 1 to {OPTION_ID_BYTES_MAX}"
+        if not 1 <= size <= limits.option_id_bytes_max:
+            most = limits.option_id_bytes_max
+            yield f"{field}[{number}].id: it has {size} bytes; use 1 to {most}"
         elif option.id in seen:
             yield f"{field}[{number}].id: {shown(option.id)} stands twice; give each its own"
         seen.add(option.id)
@@ -203,7 +218,7 @@ def _number(bounds: NumberFormat) -> Iterator[str]:
         yield f"format.number: min {bounds.min:g} is above max {bounds.max:g}; swap them"
 
 
-def _policy(policy: Policy, answer_format: AnswerFormat) -> Iterator[str]:
+def _policy(policy: Policy, answer_format: AnswerFormat, limits: Limits) -> Iterator[str]:
     yield from _known("policy.method", policy.method, _METHODS)
     yield from _known("policy.selection", policy.selection, _SELECTIONS)
     if policy.rounds > 1:
@@ -211,10 +226,10 @@ def _policy(policy: Policy, answer_format: AnswerFormat) -> Iterator[str]:
             f"policy.rounds: {policy.rounds} rounds need deliberation, which this version does not "
             "have; use 1"
         )
-    if policy.samples > SAMPLES_MAX:
-        yield f"policy.samples: {policy.samples} are too many; use at most {SAMPLES_MAX}"
-    if policy.seats_max > SEATS_MAX:
-        yield f"policy.seats_max: {policy.seats_max} are too many; use at most {SEATS_MAX}"
+    if policy.samples > limits.samples_max:
+        yield f"policy.samples: {policy.samples} are too many; use at most {limits.samples_max}"
+    if policy.seats_max > limits.seats_max:
+        yield f"policy.seats_max: {policy.seats_max} are too many; use at most {limits.seats_max}"
     if policy.selection == SELECTION_BROADCAST and policy.seats_max:
         yield (
             "policy.seats_max: with SELECTION_BROADCAST every agent of the skill sits; leave it 0, "
@@ -226,13 +241,13 @@ def _policy(policy: Policy, answer_format: AnswerFormat) -> Iterator[str]:
             "policy.method: METHOD_PROBABILITY_WEIGHTED needs options to choose from, the format "
             f"is {kind}; use METHOD_PLURALITY or format.choice"
         )
-    yield from _quorum(policy)
+    yield from _quorum(policy, limits)
 
 
-def _quorum(policy: Policy) -> Iterator[str]:
+def _quorum(policy: Policy, limits: Limits) -> Iterator[str]:
     """The part that is known before the panel: seating checks the rest."""
-    seats = policy.seats_max or SEATS_MAX
-    ballots_max = min(seats, SEATS_MAX) * min(policy.samples or 1, SAMPLES_MAX)
+    seats = min(policy.seats_max or limits.seats_max, limits.seats_max)
+    ballots_max = seats * min(policy.samples or 1, limits.samples_max)
     if policy.quorum > ballots_max:
         yield (
             f"policy.quorum: {policy.quorum} ballots are more than the panel can cast "
