@@ -52,9 +52,7 @@ def shown(value: Value) -> str:
     if kind == "ranking":
         tiers = (" = ".join(sorted(tier.option_ids)) for tier in value.ranking.tiers)
         return _short(" > ".join(tiers))
-    text = {"option_id": value.option_id, "text": value.text, "json": value.json}.get(
-        kind or "", ""
-    )
+    text = getattr(value, kind) if kind else ""
     return f'"{_short(" ".join(text.split()))}"'
 
 
@@ -92,7 +90,8 @@ def _sides(tally: Tally) -> Iterable[str]:
     """One sentence a value, the leading one first, then the abstentions."""
     sides: dict[str, list[str]] = {}
     abstained: dict[str, str] = {}
-    for ballot, key in zip(tally.ballots, tally.keys, strict=True):
+    for ballot, vote in zip(tally.ballots, tally.votes, strict=True):
+        key = vote.choice
         if key is None:
             abstained.setdefault(ballot.agent, _why(ballot.abstention))
         else:

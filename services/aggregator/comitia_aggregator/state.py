@@ -12,6 +12,7 @@ from comitia.v1.answer_pb2 import Answer
 from comitia.v1.decision_pb2 import DELIVERY_EXACTLY_ONCE, Ballot, Delivery
 from comitia.v1.panel_event_pb2 import ListedAssignment, PanelOpened
 from comitia.v1.task_pb2 import Task
+from comitia.values import value
 
 KIB = 1024
 # Memory of a task that holds nothing yet, and of each ballot or early answer beside its bytes.
@@ -49,7 +50,7 @@ class Rules:
     delivery: Delivery = DELIVERY_EXACTLY_ONCE
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Kept:
     """An answer as it is remembered: its assignment, its bytes without what no ballot shows, its
     append time (broker's clock, epoch milliseconds), how long its agent says that it worked.

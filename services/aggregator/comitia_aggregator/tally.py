@@ -5,8 +5,7 @@ Ballots are taken in the order of seat, sample and round. One whose value is not
 format asks for becomes an abstention that says so; nobody's answer disappears.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 from comitia.consensus import plurality, probability_weighted
 from comitia.consensus.ballots import Ballot as Vote
@@ -18,10 +17,11 @@ from comitia.v1.panel_event_pb2 import PanelOpened
 from comitia.v1.policy_pb2 import METHOD_PLURALITY, METHOD_PROBABILITY_WEIGHTED, Method
 from comitia.v1.task_pb2 import Task
 from comitia.v1.value_pb2 import Value
+from comitia.values import value
 from comitia_aggregator.values import key_of
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tally:
     """`ballots`: in order, with weights. `values`: key -> the value as the first ballot of that key
     says it.
@@ -43,24 +43,20 @@ class Tally:
     def quorate(self) -> bool:
         return self.cast >= self.needed
 
-    @property
-    def keys(self) -> Iterator[str | None]:
-        """Of the ballots in order; None for abstentions."""
-        return (vote.choice for vote in self.votes)
-
 
 def tally(panel: PanelOpened, ballots: Iterable[Ballot]) -> Tally:
     """Count the ballots of `panel` by its task's policy. It may change the ballots passed in."""
     task = panel.task
     ordered = tuple(sorted(ballots, key=lambda b: (b.seat, b.sample, b.round, b.assignment_id)))
-    keys = tuple(_key(ballot, task.format) for ballot in ordered)
-    votes = tuple(_plain(ballot, key) for ballot, key in zip(ordered, keys, strict=True))
-    options = _pooled(task)
-    outcome = probability_weighted.decide(votes, options) if options else plurality.decide(votes)
+    votes: list[Vote] = []
     values: dict[str, Value] = {}
-    for ballot, key in zip(ordered, keys, strict=True):
+    for ballot in ordered:
+        key = _key(ballot, task.format)
+        votes.append(_plain(ballot, key))
         if key is not None and key not in values:
             values[key] = ballot.value
+    options = _pooled(task)
+    outcome = probability_weighted.decide(votes, options) if options else plurality.decide(votes)
     # A pool may put an option in front that is nobody's choice.
     for key in (*((outcome.winner,) if outcome.winner else ()), *outcome.tied):
         values.setdefault(key, Value(option_id=key))
@@ -69,7 +65,7 @@ def tally(panel: PanelOpened, ballots: Iterable[Ballot]) -> Tally:
     else:
         cast, needed, unit = len(_voting(ordered, votes)), len(panel.seats) // 2 + 1, "seats"
     method = METHOD_PROBABILITY_WEIGHTED if options else METHOD_PLURALITY
-    return Tally(outcome, method, ordered, votes, values, cast, needed, unit)
+    return Tally(outcome, method, ordered, tuple(votes), values, cast, needed, unit)
 
 
 def settled(counted: Tally, panel: PanelOpened, open_seats: Sequence[int]) -> bool:
@@ -125,5 +121,6 @@ def _pooled(task: Task) -> list[str]:
 
 
 def _plain(ballot: Ballot, key: str | None) -> Vote:
-    probabilities = {one.option_id: one.probability for one in ballot.probabilities}
+    given = ballot.probabilities
+    probabilities = {one.option_id: one.probability for one in given} if given else {}
     return Vote(key, probabilities, ballot.confidence if ballot.HasField("confidence") else None)

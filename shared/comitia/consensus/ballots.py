@@ -6,14 +6,16 @@ by `keys`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from comitia.values import value
 
 # Shares closer than this are a tie: it is far above the rounding of a sum of a few thousand
 # probabilities in float64, and far below any difference that means something.
 TIE_TOLERANCE = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ballot:
     """One voter's word.
 
@@ -27,7 +29,7 @@ class Ballot:
     confidence: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """What the ballots say.
 
