@@ -93,6 +93,11 @@ class RouterSettings(ServiceSettings):
     skill_characters_max: int = Field(64, ge=1)
     tenant_characters_max: int = Field(64, ge=0)
     session_characters_max: int = Field(128, ge=0)
+    # The table of agents: of one card, of all agents, and processes of one agent.
+    card_bytes_max: int = Field(64 * 1024, ge=1)
+    card_skills_max: int = Field(1_000, ge=1)
+    agents_max: int = Field(10_000, ge=1)
+    instances_max: int = Field(1_000, ge=1)
 
 
 class AggregatorSettings(ServiceSettings):

@@ -12,6 +12,7 @@ import yaml
 from google.protobuf.json_format import ParseDict, ParseError
 
 from comitia.cards import MISSED_MAX, card_key, digest_of
+from comitia.config import RouterSettings
 from comitia.errors import ConfigError
 from comitia.ports import Record
 from comitia.topics import AGENT_NAME
@@ -20,6 +21,9 @@ from comitia.v1.heartbeat_pb2 import Heartbeat
 from comitia_cli.client.records import decode, partitions_of, scan
 from comitia_cli.client.sending import publish_one, withdraw
 from comitia_cli.shell import Session
+
+CARD_BYTES_MAX = int(RouterSettings.model_fields["card_bytes_max"].default)
+CARD_SKILLS_MAX = int(RouterSettings.model_fields["card_skills_max"].default)
 
 
 @dataclass(frozen=True)
@@ -116,8 +120,10 @@ def read_agent_card(path: Path) -> AgentCard:
         raise ConfigError(f"{path}: name {card.name!r}: use 1 to 64 characters of a-z 0-9 -")
     if card.version < 1:
         raise ConfigError(f"{path}: version: give a whole number from 1")
-    if not card.skills:
-        raise ConfigError(f"{path}: skills: name at least one")
+    if not 1 <= len(card.skills) <= CARD_SKILLS_MAX:
+        raise ConfigError(f"{path}: skills: name 1 to {CARD_SKILLS_MAX}")
+    if card.ByteSize() > CARD_BYTES_MAX:
+        raise ConfigError(f"{path}: the card has {card.ByteSize()} bytes; at most {CARD_BYTES_MAX}")
     return card
 
 

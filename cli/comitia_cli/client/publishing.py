@@ -60,6 +60,8 @@ class Publication:
         self._published = asyncio.Event()
         self._active_s = 0.0
         self._named = False
+        # Ids of the tasks that are not acknowledged, by line.
+        self._ids: dict[int, str] = {}
 
     async def publish(
         self, lines: AsyncIterator[bytes], writer: Writer, topic: str, defaults: Defaults
@@ -78,7 +80,14 @@ class Publication:
                 task = self._read(line, number, defaults) if line.strip() else None
                 if task is None or number <= done:
                     continue
-                window.append((number, await writer.send(outgoing(topic, task.id, task))))
+                try:
+                    ack = await writer.send(outgoing(topic, task.id, task))
+                except Poison as error:
+                    # Larger than this cluster's topic takes.
+                    self._take_back(task.id, number, error)
+                    continue
+                window.append((number, ack))
+                self._ids[number] = task.id
                 if len(window) >= WINDOW:
                     await self._acknowledge(window, WINDOW // 2)
             await self._acknowledge(window, 0)
@@ -102,10 +111,21 @@ class Publication:
         self.tally.open.add(task.id)
         return task
 
+    def _take_back(self, task_id: str, number: int, error: Poison) -> None:
+        """A task that was refused on the way into the log."""
+        self.tally.published -= 1
+        self.tally.refused += 1
+        self.tally.open.discard(task_id)
+        self._observer.refused(number, str(error))
+
     async def _acknowledge(self, window: deque[tuple[int, Awaitable[Ack]]], leave: int) -> None:
         while len(window) > leave:
             number, ack = window[0]
-            await ack
+            task_id = self._ids.pop(number)
+            try:
+                await ack
+            except Poison as error:
+                self._take_back(task_id, number, error)
             window.popleft()
             self._active_s = asyncio.get_running_loop().time()
             self._journal.lines = number

@@ -18,6 +18,7 @@ from comitia.v1.input_pb2 import Input
 from comitia.v1.task_pb2 import Task
 
 INPUT_BYTES_MAX = int(RouterSettings.model_fields["input_bytes_max"].default)
+TASK_BYTES_MAX = int(RouterSettings.model_fields["task_bytes_max"].default)
 TIMEOUT_MS_DEFAULT = 30_000
 SKILL_DEFAULT = "answer"
 
@@ -89,13 +90,16 @@ def task_of_line(line: bytes, number: int, run: str, defaults: Defaults) -> tupl
 
 
 def check_size(task: Task) -> None:
-    """Poison (TOO_LARGE) when the input exceeds what a router accepts by default."""
-    size = task.input.ByteSize()
-    if size > INPUT_BYTES_MAX:
+    """Poison (TOO_LARGE) when the task or its input exceeds what a router accepts by default."""
+    _check("the input", task.input.ByteSize(), INPUT_BYTES_MAX, "shorten it or ask about its parts")
+    _check("the task", task.ByteSize(), TASK_BYTES_MAX, "shorten its options' texts or its schema")
+
+
+def _check(what: str, size: int, size_max: int, advice: str) -> None:
+    if size > size_max:
         raise Poison(
-            f"the input has {size:,} bytes, at most {INPUT_BYTES_MAX:,} "
-            f"({INPUT_BYTES_MAX // 1024} KiB) are accepted: "
-            "shorten it or ask about its parts",
+            f"{what} has {size:,} bytes, at most {size_max:,} ({size_max // 1024} KiB) are "
+            f"accepted: {advice}",
             "TOO_LARGE",
         )
 

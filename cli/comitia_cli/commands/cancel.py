@@ -5,12 +5,17 @@ from typing import Annotated
 
 import typer
 
+from comitia.config import AggregatorSettings
+from comitia.errors import ConfigError
 from comitia.v1.cancel_pb2 import Cancel
 from comitia.v1.command_pb2 import Command
 from comitia_cli import options
 from comitia_cli.client.sending import publish_one
 from comitia_cli.output import Printer
 from comitia_cli.shell import Shell, run, shell_of
+
+# A decision shows so much of the reason.
+CANCEL_BYTES_MAX = int(AggregatorSettings.model_fields["cancel_bytes_max"].default)
 
 
 def cancel(
@@ -26,6 +31,11 @@ def cancel(
 
     What is decided stays decided; `comitia explain TASK_ID` tells how it ended.
     """
+    for name, text in (("--because", because), ("TASK_ID", task_id), ("--root", root)):
+        if len(text.encode()) > CANCEL_BYTES_MAX:
+            raise ConfigError(
+                f"{name}: it has {len(text.encode())} bytes; at most {CANCEL_BYTES_MAX}"
+            )
     command = Command(
         cancel=Cancel(task_id=task_id, root_id=root, reason=because, by=getpass.getuser())
     )

@@ -16,10 +16,11 @@ from comitia.errors import Poison
 from comitia.topics import AGENT_NAME
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.heartbeat_pb2 import Heartbeat
+from comitia_router.validate import Limits
 
 INTERVAL_MS_MAX = 600_000
-INSTANCES_MAX = 1_000
-SKILLS_MAX = 1_000
+# Of the name of a process; what is longer is no heartbeat of ours.
+INSTANCE_CHARACTERS_MAX = 256
 # Of an uint32.
 VERSION_DIGITS_MAX = 10
 
@@ -54,18 +55,24 @@ class Known:
 
 
 class AgentTable:
-    """The agents by name. Not safe for several threads; nothing here does I/O."""
+    """The agents by name, within `limits`. Not safe for several threads; nothing here does I/O."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
         self._agents: dict[str, Known] = {}
 
     def learn(self, card: AgentCard) -> None:
         """Take a card in; the same card again changes nothing.
 
         Raises Poison: INVALID_CARD when it cannot be used, CARD_CONFLICT when its name and version
-        stand for another card.
+        stand for another card, TOO_MANY when the table is full.
         """
-        _check(card)
+        _check(card, self._limits)
+        if card.name not in self._agents and self._full:
+            raise Poison(
+                f"agent {card.name!r}: {len(self._agents)} agents are known already, no more fit",
+                "TOO_MANY",
+            )
         digest = digest_of(card)
         known = self._agents.setdefault(card.name, Known())
         first = known.cards.get(card.version)
@@ -91,14 +98,24 @@ class AgentTable:
         self.forget(name, int(version) if readable else 0, digest)
 
     def beat(self, heartbeat: Heartbeat, append_ms: int) -> None:
-        """Take a heartbeat in; those of other services are passed over."""
+        """Take a heartbeat in; those of other services, and of nobody we have room for, are passed
+        over.
+        """
         if not AGENT_NAME.fullmatch(heartbeat.agent):
+            return
+        if len(heartbeat.instance) > INSTANCE_CHARACTERS_MAX:
+            return
+        if heartbeat.agent not in self._agents and self._full:
             return
         beats = self._agents.setdefault(heartbeat.agent, Known()).beats
         interval_ms = min(heartbeat.interval_ms, INTERVAL_MS_MAX)
         beats[heartbeat.instance] = Beat(append_ms, interval_ms, heartbeat.leaving)
-        if len(beats) > INSTANCES_MAX:
+        if len(beats) > self._limits.instances_max:
             del beats[min(beats, key=lambda instance: beats[instance].append_ms)]
+
+    @property
+    def _full(self) -> bool:
+        return len(self._agents) >= self._limits.agents_max
 
     def cards(self) -> Iterable[AgentCard]:
         """The card that holds of every agent, by name, dead or alive."""
@@ -160,9 +177,11 @@ class AgentTable:
             self.beat(recorded.message, recorded.append_ms)
 
 
-def _check(card: AgentCard) -> None:
-    problem = ""
-    if not AGENT_NAME.fullmatch(card.name):
+def _check(card: AgentCard, limits: Limits) -> None:
+    problem, size = "", card.ByteSize()
+    if size > limits.card_bytes_max:
+        problem = f"it has {size} bytes; at most {limits.card_bytes_max}"
+    elif not AGENT_NAME.fullmatch(card.name):
         problem = (
             f"name {card.name[:80]!r}: use 1 to 64 characters of a-z 0-9 -, not - at either end"
         )
@@ -170,7 +189,10 @@ def _check(card: AgentCard) -> None:
         problem = f"agent {card.name!r}: version 0 is none; count from 1"
     elif not card.skills or not all(skill.strip() for skill in card.skills):
         problem = f"agent {card.name!r}: it lists no skill, or an empty one; name at least one"
-    elif len(card.skills) > SKILLS_MAX:
-        problem = f"agent {card.name!r}: it lists {len(card.skills)} skills; at most {SKILLS_MAX}"
+    elif len(card.skills) > limits.card_skills_max:
+        problem = (
+            f"agent {card.name!r}: it lists {len(card.skills)} skills; at most "
+            f"{limits.card_skills_max}"
+        )
     if problem:
         raise Poison(problem, "INVALID_CARD")

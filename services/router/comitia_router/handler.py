@@ -42,8 +42,11 @@ class Router:
     limits: Limits
     partition_of: Callable[[str], int]
     nonce: str
-    agents: AgentTable = field(default_factory=AgentTable)
+    agents: AgentTable = field(init=False)
     panels: int = 0
+
+    def __post_init__(self) -> None:
+        self.agents = AgentTable(self.limits)
 
     def on_task(self, recorded: Recorded[Task], now_ms: int) -> tuple[Effect, ...]:
         """Seat a panel, or say why not. Raises Poison when the task has no usable id, or is too

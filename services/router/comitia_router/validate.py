@@ -54,6 +54,10 @@ class Limits:
     skill_characters_max: int = 64
     tenant_characters_max: int = 64
     session_characters_max: int = 128
+    card_bytes_max: int = 64 * 1024
+    card_skills_max: int = 1_000
+    agents_max: int = 10_000
+    instances_max: int = 1_000
 
 
 def is_task_id(text: str) -> bool:
