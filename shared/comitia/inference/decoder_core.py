@@ -91,7 +91,10 @@ class DecoderCore:
         self._current = None
 
     def step(self) -> None:
-        """One piece of a prompt, if any waits, then one token for every row."""
+        """One piece of a prompt, if any waits, then one token for every row. What was cancelled
+        leaves first, so that its place and its row are free for what waits.
+        """
+        self._let_go()
         if self._current is None:
             self._current = self._next()
         if self._current is not None:
@@ -116,9 +119,6 @@ class DecoderCore:
 
     def _advance(self, job: Job[Any], work: _Prefill) -> None:
         try:
-            if job.cancelled:
-                work.close()
-                raise StopIteration
             next(work)
         except StopIteration:
             self._current = None
@@ -186,12 +186,19 @@ class DecoderCore:
             logits = self._runner.extend(slot, past + low, piece, [len(piece) - 1])[0]
         return logits
 
-    def _decode(self) -> None:
+    def _let_go(self) -> None:
+        """Drop what nobody waits for any more, in whatever phase it is."""
+        if any(job.cancelled for job in self._waiting):
+            self._waiting = deque(job for job in self._waiting if not job.cancelled)
+        if self._current is not None and self._current[0].cancelled:
+            # Closing it gives its shelf back.
+            self._current[1].close()
+            self._current = None
         for number in reversed(range(len(self._rows))):
             if self._rows[number].job.cancelled:
                 self._leave(number)
-        if not self._rows:
-            return
+
+    def _decode(self) -> None:
         try:
             logits = self._runner.decode(
                 [row.length for row in self._rows], [row.last for row in self._rows]

@@ -85,7 +85,9 @@ class Engine:
             if self._closing is not None:
                 return False
             while self._arrived:
-                self._core.add(self._arrived.popleft())
+                job = self._arrived.popleft()
+                if not job.cancelled:
+                    self._core.add(job)
             self._held = self._core.held()
             return True
 
