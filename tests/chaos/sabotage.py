@@ -20,6 +20,7 @@ from comitia.effects import Effect, Publish
 from comitia.ports import Ack, Outgoing, Writer
 from comitia.runtime import take_over
 from comitia.runtime.held import Held
+from comitia.runtime.memory import Memory
 from comitia.runtime.partition_state import PartitionState
 from comitia_aggregator import answers
 from comitia_router.handler import Router
@@ -148,6 +149,12 @@ def discard() -> None:
 def decisions_late() -> None:
     """(g) The next owner is told to read `decisions` from where it ends now."""
     replace(PartitionState, "decisions_from", lambda _: lambda state: state.decisions_next)
+    trust_memory()
+
+
+def trust_memory() -> None:
+    """What is not remembered is not looked up in the log either, which would heal (g) and (i)."""
+    replace(Memory, "doubts", lambda _: lambda *_: None)
 
 
 def fenced_waits() -> None:
@@ -170,6 +177,7 @@ def forget() -> None:
         return prune
 
     replace(PartitionState, "prune", make)
+    trust_memory()
 
 
 SABOTAGES = {

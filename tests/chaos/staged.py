@@ -20,7 +20,7 @@ from comitia.effects import Publish
 from comitia.runtime.flush import Outlet
 from comitia.runtime.kafka_client import KafkaClient
 from comitia.runtime.kafka_log import KafkaLog
-from comitia.runtime.partition_state import Pending
+from comitia.runtime.open_tasks import Pending
 from comitia.v1.decision_pb2 import Decision
 from tests.chaos.patching import replace
 

@@ -113,9 +113,10 @@ class Counting:
         )
 
 
-def panel(task_id: str, deadline_ms: int = 2**50) -> PanelEvent:
+def panel(task_id: str, deadline_ms: int = 2**50, appended_ms: int = 0) -> PanelEvent:
     event = PanelEvent(task_id=task_id)
     event.panel_opened.deadline_ms = deadline_ms
+    event.panel_opened.task_appended_ms = appended_ms
     return event
 
 

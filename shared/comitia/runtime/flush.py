@@ -16,7 +16,7 @@ from comitia.ports import Record, TopicPartition, Writer
 from comitia.runtime import dead_letters
 from comitia.runtime.context import Runtime
 from comitia.runtime.delivery import Delivery, Job
-from comitia.runtime.partition_state import Pending
+from comitia.runtime.open_tasks import Pending
 from comitia.telemetry.names import TRANSACTION_DURATION
 from comitia.v1.decision_pb2 import Decision
 from comitia.v1.panel_event_pb2 import PanelEvent

@@ -7,12 +7,12 @@ id. A partition is taken over (see take_over.py) when the group gives it, and ag
 failure of its writer: whoever is fenced cannot know why, so it drops its state, proves that it is
 still a member and begins anew. Effects are held until the fold is live; what no recorded decision
 cancels goes out then. A timer fires only once the log was read to an end asked for after it was
-due. Reading is never paused for load. At least once, a flush whose acknowledgement was lost is sent
-again.
+due. Reading is never paused for load. At least once, a flush that was not acknowledged is repeated.
 """
 
 import asyncio
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from comitia.runtime.context import Runtime
 from comitia.runtime.flush import stop_orders
 from comitia.runtime.fold import Fold, GuardedFold, Load
 from comitia.runtime.held import Held
+from comitia.runtime.lookups import Lookups
 from comitia.runtime.partition_state import PartitionState
 from comitia.runtime.reading import Commits, every, fetch
 from comitia.runtime.retry import Backoff, Stopped, persist
@@ -78,14 +79,15 @@ class _Owner:
         # Tasks of partitions that were taken away, until they have ended.
         self._leaving: dict[int, asyncio.Task[None]] = {}
         self._aside = Aside(runtime)
+        self._lookups = Lookups(runtime, self._held)
         self._reader: Reader
         self._commits: Commits
         self._connected = asyncio.Event()
         self._group: asyncio.TaskGroup
         self._assigned_once = False
-        runtime.telemetry.observe(TASKS_OPEN, lambda: [(self._open(), {})])
+        runtime.telemetry.observe(TASKS_OPEN, lambda: self._sum(lambda s: s.open))
         runtime.telemetry.observe(TASKS_OPEN_BYTES, lambda: [(self._load.bytes, {})])
-        runtime.telemetry.observe(TASKS_DECIDED, lambda: [(self._remembered(), {})])
+        runtime.telemetry.observe(TASKS_DECIDED, lambda: self._sum(lambda s: len(s.decided)))
         self._report()
 
     async def run(self) -> None:
@@ -106,6 +108,7 @@ class _Owner:
                 jobs = [
                     group.create_task(every(runtime.commit_interval_ms, self._commit)),
                     group.create_task(every(_TICK_MS, self._ask)),
+                    group.create_task(every(_TICK_MS, self._lookups.work)),
                 ]
                 group.create_task(self._aside.run())
                 await self._read()
@@ -293,8 +296,5 @@ class _Owner:
             reason = f"folding {', '.join(folding)} of {len(self._held)} held"
         self._runtime.health.set("partitions", reason)
 
-    def _open(self) -> int:
-        return sum(held.state.open for held in self._held.values())
-
-    def _remembered(self) -> int:
-        return sum(len(held.state.decided) for held in self._held.values())
+    def _sum(self, count: Callable[[PartitionState], int]) -> list[tuple[float, Mapping[str, str]]]:
+        return [(sum(count(held.state) for held in self._held.values()), {})]

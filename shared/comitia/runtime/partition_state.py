@@ -4,53 +4,24 @@ In come events in log order, due timers and acknowledgements; out come the effec
 order, and the offset from which another owner would have to fold. Effects wait here, in `take`, be
 it because the partition is not live yet (then a RoundOpened met later in the log cancels the
 effects that it records) or because a flush is in flight. Decided tasks are remembered, so that
-their later events open nothing.
+their later events open nothing; an event that would decide a task from before what is remembered is
+parked until somebody has looked that task up.
 """
 
-import heapq
 from collections import Counter, deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from comitia.effects import (
-    AnswerDropped,
-    DeadLetter,
-    DecidedTask,
-    Effect,
-    Publish,
-    Recorded,
-    Timer,
-)
+from comitia.effects import AnswerDropped, DeadLetter, DecidedTask, Effect, Publish, Recorded, Timer
 from comitia.errors import Poison
 from comitia.ports import Record
 from comitia.runtime.delivery import Job
 from comitia.runtime.fold import Fold, Load
+from comitia.runtime.memory import Event, Memory, Parked
+from comitia.runtime.open_tasks import OpenTask, Pending, opens_round
+from comitia.runtime.timers import Timers
 from comitia.v1.decision_pb2 import Decision
 from comitia.v1.panel_event_pb2 import PanelEvent
-
-
-@dataclass(slots=True, eq=False)
-class _Open:
-    """A task that is not decided. `counted`: no decision of it is under way."""
-
-    task_id: str
-    first: int
-    last: int
-    state: Any = None
-    size: int = 0
-    timer_ms: int | None = None
-    waiting: int = 0
-    counted: bool = True
-
-
-@dataclass(slots=True, eq=False)
-class Pending:
-    """Effects that became due at `offset` and are not acknowledged."""
-
-    offset: int
-    job: Job
-    task: _Open | None
 
 
 class PartitionState:
@@ -58,17 +29,20 @@ class PartitionState:
 
     def __init__(self, fold: Fold[Any], load: Load, decisions: str, start: int) -> None:
         self.next = start
-        self.decided: dict[str, DecidedTask] = {}
+        self.memory = Memory()
+        self.decided = self.memory.tasks
         self.decisions_next = 0
+        # Tasks to be looked up before their events are folded, and those events.
+        self.parked: dict[str, Parked] = {}
         # Answers that were not counted, by reason, until somebody has told the metrics.
         self.dropped: Counter[str] = Counter()
         self._fold = fold
         self._load = load
         self._decisions = decisions
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, OpenTask] = {}
         self._waiting: deque[Pending] = deque()
         self._in_flight: list[Pending] = []
-        self._timers: list[tuple[int, str]] = []
+        self._timers = Timers()
 
     @property
     def open(self) -> int:
@@ -83,21 +57,27 @@ class PartitionState:
     @property
     def timer_ms(self) -> int | None:
         """When the next timer may be due."""
-        return self._timers[0][0] if self._timers else None
+        return self._timers.next_ms
 
     def recall(self, recorded: Recorded[Decision]) -> None:
         """Remember a decision that is in the log."""
         decision = recorded.message
-        self.decided.pop(decision.task_id, None)
-        self.decided[decision.task_id] = DecidedTask(
-            *(decision.task_id, decision.revision, recorded.offset, recorded.append_ms),
-            digest=decision.task_digest,
+        self.memory.remember(
+            DecidedTask(
+                *(decision.task_id, decision.revision, recorded.offset, recorded.append_ms),
+                digest=decision.task_digest,
+            )
         )
 
     def event(self, recorded: Recorded[PanelEvent], record: Record, trace: tuple[str, str]) -> None:
-        """Fold one event. Poison when the fold cannot: then `reject` it."""
+        """Fold one event, or park it. Poison when the fold cannot: then `reject` it."""
+        self.next = recorded.offset + 1
+        self._event(recorded, record, trace)
+
+    def _event(
+        self, recorded: Recorded[PanelEvent], record: Record, trace: tuple[str, str]
+    ) -> None:
         offset, message = recorded.offset, recorded.message
-        self.next = offset + 1
         task_id = message.task_id
         decided = self.decided.get(task_id)
         if decided is not None:
@@ -106,11 +86,13 @@ class PartitionState:
             return
         task = self._open.get(task_id)
         if task is None:
-            task = self._open[task_id] = _Open(task_id, offset, offset)
+            task = self._open[task_id] = OpenTask(task_id, offset, offset)
             self._load.tasks += 1
         elif task.waiting and message.WhichOneof("event") == "round_opened":
             self._cancel(task, message)
         task.last = offset
+        if self._parks(task, (recorded, record, trace)):
+            return
         overloaded = self._load.overloaded
         try:
             state, effects = self._fold.step(task.state, recorded, recorded.append_ms, overloaded)
@@ -123,16 +105,36 @@ class PartitionState:
 
     def reject(self, record: Record, why: Poison, task_id: str, trace: tuple[str, str]) -> None:
         """Put a record that cannot be folded among the effects: its job has failed already."""
-        self.next = record.offset + 1
+        self.next = max(self.next, record.offset + 1)
         job = Job((), record, task_id, trace, failed=why)
         self._waiting.append(Pending(record.offset, job, None))
 
+    def settle(self, wanted: Iterable[str], found: Mapping[str, Recorded[Decision]]) -> None:
+        """Parked tasks were looked up: remember the decisions found, fold what was parked."""
+        for task_id in wanted:
+            parked, task = self.parked.pop(task_id, None), self._open.get(task_id)
+            if parked is None or task is None:
+                continue
+            if task_id in found:
+                self._forget(task)
+                self.recall(found[task_id])
+            task.looked_up = True
+            for recorded, record, trace in parked.events:
+                try:
+                    self._event(recorded, record, trace)
+                except Poison as poison:
+                    self.reject(record, poison, task_id, trace)
+
     def fire(self, now_ms: int) -> None:
         """Give due timers to their tasks; the log was read to an end asked for at `now_ms`."""
-        while self._timers and self._timers[0][0] <= now_ms:
-            due_ms, task_id = heapq.heappop(self._timers)
+        later = []
+        for due_ms, task_id in self._timers.due(now_ms):
             task = self._open.get(task_id)
             if task is None or task.timer_ms != due_ms:
+                continue
+            if task_id in self.parked:
+                # What was parked came before the timer.
+                later.append((due_ms, task_id))
                 continue
             task.timer_ms = None
             timer = Timer(task_id, due_ms)
@@ -145,6 +147,8 @@ class PartitionState:
             self._stepped(task, state)
             self._wait(task.last, effects, (None, ("", "")), task)
             self._forget_if_empty(task)
+        for due_ms, task_id in later:
+            self._timers.add(due_ms, task_id)
 
     def take(self, jobs_max: int) -> list[Pending]:
         """The next effects to deliver; none while those taken before are not `done`."""
@@ -176,24 +180,12 @@ class PartitionState:
 
     def decisions_from(self) -> int:
         """Where another owner must begin to read `decisions`: the oldest that is remembered."""
-        return next(iter(self.decided.values())).offset if self.decided else self.decisions_next
+        return self.memory.oldest_offset(self.decisions_next)
 
     def prune(self, before_ms: int, decided_max: int) -> None:
-        """Forget decisions older than `before_ms`, and the oldest beyond `decided_max`; but none
-        whose events a fold from the low-water mark would meet again.
-        """
-        low = self.low_water()
-        while self.decided:
-            task_id, oldest = next(iter(self.decided.items()))
-            wanted = oldest.append_ms >= before_ms and len(self.decided) <= decided_max
-            if wanted or oldest.event_offset >= low:
-                break
-            del self.decided[task_id]
-        if len(self._timers) > 2 * len(self._open) + 1_000:
-            # Timers of decided tasks are only dropped when they come up: sweep them.
-            live = [(t.timer_ms, t.task_id) for t in self._open.values() if t.timer_ms is not None]
-            self._timers = live
-            heapq.heapify(self._timers)
+        """Forget decisions older than `before_ms`, and the oldest beyond `decided_max`."""
+        self.memory.prune(before_ms, decided_max, self.low_water())
+        self._timers.sweep(self._open.values(), len(self._open))
 
     def drop(self) -> None:
         """Take the open tasks out of the common load: this state is not used any more."""
@@ -201,8 +193,27 @@ class PartitionState:
             self._load.tasks -= task.counted
             self._load.bytes -= task.size
         self._open.clear()
+        self.parked.clear()
 
-    def _stepped(self, task: _Open, state: Any) -> None:
+    def _parks(self, task: OpenTask, event: Event) -> bool:
+        """Whether the event waits until its task was looked up: as one before it does, or because
+        it is the first that may decide a task from before what is remembered.
+        """
+        parked = self.parked.get(task.task_id) if self.parked else None
+        if parked is None:
+            if task.looked_up or not task.counted or (task.state is not None and task.state.digest):
+                return False
+            since_ms = self.memory.doubts(event[0])
+            if since_ms is None:
+                return False
+            parked = self.parked[task.task_id] = Parked(since_ms, event[1].key)
+        parked.events.append(event)
+        size = len(event[1].value or b"")
+        task.size += size
+        self._load.bytes += size
+        return True
+
+    def _stepped(self, task: OpenTask, state: Any) -> None:
         task.state = state
         size = state.size_bytes if state is not None else 0
         self._load.bytes += size - task.size
@@ -211,14 +222,14 @@ class PartitionState:
         if timer_ms != task.timer_ms:
             task.timer_ms = timer_ms
             if timer_ms is not None:
-                heapq.heappush(self._timers, (timer_ms, task.task_id))
+                self._timers.add(timer_ms, task.task_id)
 
     def _wait(
         self,
         offset: int,
         effects: Sequence[Effect],
         origin: tuple[Record | None, tuple[str, str]],
-        task: _Open | None,
+        task: OpenTask | None,
     ) -> None:
         if not effects:
             return
@@ -244,12 +255,12 @@ class PartitionState:
             task.counted = False
             self._load.tasks -= 1
 
-    def _cancel(self, task: _Open, message: PanelEvent) -> None:
+    def _cancel(self, task: OpenTask, message: PanelEvent) -> None:
         """Drop waiting effects that the log shows as done: the opening of this very round."""
         opened = message.round_opened
         kept: deque[Pending] = deque()
         for pending in self._waiting:
-            if pending.task is task and _opens(pending.job, opened.panel_id, opened.round):
+            if pending.task is task and opens_round(pending.job, opened.panel_id, opened.round):
                 task.waiting -= 1
             else:
                 kept.append(pending)
@@ -263,25 +274,20 @@ class PartitionState:
             last = task.last
             self._load.tasks -= task.counted
             self._load.bytes -= task.size
-        former = self.decided.pop(decision.task_id, None)
+        former = self.decided.get(decision.task_id)
         if former is not None:
             digest, last = former.digest, former.event_offset
-        self.decided[decision.task_id] = DecidedTask(
-            decision.task_id, decision.revision, offset, append_ms, digest, last
+        self.memory.remember(
+            DecidedTask(decision.task_id, decision.revision, offset, append_ms, digest, last)
         )
         self.decisions_next = max(self.decisions_next, offset + 1)
 
-    def _forget_if_empty(self, task: _Open) -> None:
-        if task.state is None and not task.waiting and self._open.get(task.task_id) is task:
-            del self._open[task.task_id]
-            self._load.tasks -= task.counted
-            self._load.bytes -= task.size
+    def _forget_if_empty(self, task: OpenTask) -> None:
+        empty = task.state is None and not task.waiting and task.task_id not in self.parked
+        if empty and self._open.get(task.task_id) is task:
+            self._forget(task)
 
-
-def _opens(job: Job, panel_id: str, number: int) -> bool:
-    for effect in job.effects:
-        if type(effect) is Publish and type(effect.message) is PanelEvent:
-            opened = effect.message.round_opened
-            if opened.round == number and opened.panel_id == panel_id:
-                return True
-    return False
+    def _forget(self, task: OpenTask) -> None:
+        del self._open[task.task_id]
+        self._load.tasks -= task.counted
+        self._load.bytes -= task.size

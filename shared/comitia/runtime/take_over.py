@@ -14,6 +14,7 @@ from comitia.ports import Committed, Reader, ReaderSpec, TopicPartition, Writer
 from comitia.runtime.context import Runtime
 from comitia.runtime.flush import Outlet
 from comitia.runtime.held import Held
+from comitia.telemetry.names import RECORDS_LOST, Attribute
 from comitia.v1.decision_pb2 import Decision
 
 _LOG = logging.getLogger("comitia.owner")
@@ -75,10 +76,11 @@ async def recall(runtime: Runtime, reader: Reader, held: Held, terms: Terms) -> 
     committed = await reader.committed(held.tp)
     await _decisions(runtime, held, committed, terms)
     here = frozenset({held.tp})
-    if committed is not None:
-        held.state.next = committed.offset
+    first = (await reader.offsets_at(here, 0))[held.tp]
+    if committed is None:
+        held.state.next = first
     else:
-        held.state.next = (await reader.offsets_at(here, 0))[held.tp]
+        held.state.next = _still_there(runtime, held.tp, committed.offset, first)
     held.end = (await reader.end_offsets(here))[held.tp]
 
 
@@ -89,11 +91,14 @@ async def _decisions(
     here = frozenset({tp})
     reader = await runtime.log.reader(ReaderSpec(partitions=(tp,)))
     try:
+        now_ms = runtime.clock.now_ms()
+        since_ms = now_ms - terms.duplicate_window_ms
+        start = window = (await reader.offsets_at(here, since_ms))[tp]
         if committed is not None and committed.metadata.isdecimal():
-            start = int(committed.metadata)
-        else:
-            since_ms = runtime.clock.now_ms() - terms.duplicate_window_ms
-            start = (await reader.offsets_at(here, since_ms))[tp]
+            first = (await reader.offsets_at(here, 0))[tp]
+            start = _still_there(runtime, tp, int(committed.metadata), first)
+        # A memory that was bounded by number begins later than the window, and nothing tells when.
+        held.state.memory.begin(start, since_ms if start <= window else now_ms + 1)
         reader.seek(tp, start)
         end = (await reader.end_offsets(here))[tp]
         while await reader.position(tp) < end:
@@ -107,3 +112,18 @@ async def _decisions(
         held.state.decisions_next = end
     finally:
         await reader.close()
+
+
+def _still_there(runtime: Runtime, tp: TopicPartition, wanted: int, first: int) -> int:
+    """Where to begin when `wanted` was to be read, and the log begins at `first` by now."""
+    # Of a log that was idle for long, the marker of its last transaction may be all that is gone.
+    if first - wanted > 1:
+        _LOG.warning(
+            "%s[%d]: offsets %d to %d were removed before they were read; tasks that only they knew"
+            " are lost, or may be decided again: raise the topic's retention.ms and"
+            " retention.bytes (`comitia doctor` says how far)",
+            *(tp.topic, tp.partition, wanted, first - 1),
+        )
+        lost: dict[str, str] = {Attribute.MESSAGING_DESTINATION_NAME: tp.topic}
+        runtime.telemetry.add(RECORDS_LOST, first - wanted, lost)
+    return max(wanted, first)

@@ -154,6 +154,14 @@ WAITING = Metric(
     "comitia.assignments.waiting", "gauge", "{assignment}", "Work fetched and not begun.",
     (Attribute.COMITIA_AGENT,),
 )  # fmt: skip
+LOOKUPS = Metric(
+    "comitia.lookups", "counter", "{task}", "Old tasks looked up among the decisions of the log.",
+    (Attribute.COMITIA_REASON,),
+)  # fmt: skip
+RECORDS_LOST = Metric(
+    "comitia.records.lost", "counter", "{record}", "Offsets removed before a take-over read them.",
+    (Attribute.MESSAGING_DESTINATION_NAME,),
+)  # fmt: skip
 RETRIES = Metric(
     "comitia.retries", "counter", "{retry}", "Calls tried again after a passing fault.",
     (Attribute.COMITIA_REASON,),
@@ -162,5 +170,5 @@ RETRIES = Metric(
 METRICS: tuple[Metric, ...] = (
     CONSUMED, SENT, TOKEN_USAGE, OPERATION_DURATION, DEAD_LETTERS, DECISIONS, TASKS_OPEN,
     TASKS_OPEN_BYTES, TASKS_DECIDED, FOLD_DURATION, TRANSACTION_DURATION, ANSWERS_DROPPED,
-    ASSIGNMENTS_DROPPED, IN_FLIGHT, WAITING, RETRIES,
+    ASSIGNMENTS_DROPPED, IN_FLIGHT, WAITING, LOOKUPS, RECORDS_LOST, RETRIES,
 )  # fmt: skip
