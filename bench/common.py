@@ -10,6 +10,8 @@ import asyncio
 import json
 import os
 import platform
+import random
+import socket
 import statistics
 import subprocess
 import sys
@@ -23,7 +25,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from comitia.config import KafkaSettings, load
+from comitia.broker import HOST, BrokerSettings, EmbeddedBroker
+from comitia.config import DirectorySettings, KafkaSettings, load
 from comitia.ports import TopicSpec
 from comitia.runtime.kafka_log import KafkaLog
 from comitia.runtime.partitioner import partition_of
@@ -210,6 +213,27 @@ def processes(
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+
+
+@contextmanager
+def broker(state: Path, nodes: int) -> Iterator[str]:
+    """Apache Kafka with `nodes` nodes: its address."""
+    cache = load(DirectorySettings).cache_dir
+    with EmbeddedBroker(BrokerSettings(state, cache, free_ports(2 * nodes), nodes)) as running:
+        yield running.bootstrap
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` neighbouring ports that nobody listens on."""
+    while True:
+        first = random.SystemRandom().randrange(20_000, 30_000)
+        if all(_free(port) for port in range(first, first + count)):
+            return first
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as trial:
+        return trial.connect_ex((HOST, port)) != 0
 
 
 async def create_topics(bootstrap: str, topics: Sequence[TopicSpec]) -> None:

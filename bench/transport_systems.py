@@ -9,7 +9,7 @@ own, so that none inherits another's state.
 import asyncio
 import sys
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +74,7 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    kind: Kind, bootstrap: str, log: Path, commands: dict[str, Command] | None = None
+    kind: Kind, bootstrap: str, log: Path, commands: Mapping[str, Command] | None = None
 ) -> AsyncIterator[Running]:
     """`kind` on topics of its own, warmed up; `commands` replace those of some roles."""
     names = Names(f"{kind.letter}-{uuid.uuid4().hex[:8]}.")

@@ -1,0 +1,1 @@
+"""Other frameworks at the same work, each in an environment that bench.environments makes."""

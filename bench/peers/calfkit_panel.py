@@ -1,0 +1,108 @@
+"""calfkit at the work of bench.transport: three agents on Kafka, one process each, and a caller
+that gathers and votes.
+
+`python calfkit_panel.py agent BOOTSTRAP NAME` serves an agent whose `before_node` seam answers at
+once, which is the shortest way through calfkit's own node: no model, no tools. `python
+calfkit_panel.py panel BOOTSTRAP TASKS SINGLES` asks all three for every task, votes when all have
+answered, and prints milliseconds of single tasks and decisions per second as JSON. Runs in
+calfkit's environment and imports nothing of Comitia.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+import uvloop
+from calfkit import (  # type: ignore[import-not-found]
+    Agent,
+    Client,
+    ClientTimeoutError,
+    ProvisioningConfig,
+    Worker,
+)
+from calfkit._vendor.pydantic_ai.models.function import (  # type: ignore[import-not-found]
+    FunctionModel,
+)
+
+NAMES = ("noop-a", "noop-b", "noop-c")
+QUESTION = "A warm, clever film with a heart. Options: positive, negative."
+# More at once made nothing faster, and calfkit times out nothing.
+IN_FLIGHT_MAX = 256
+WARM = 100
+
+
+def connect(bootstrap: str) -> Any:
+    return Client.connect(bootstrap, provisioning=ProvisioningConfig(True, 4))
+
+
+async def serve(bootstrap: str, name: str) -> None:
+    """One agent that always says "positive"."""
+
+    def answer(_: Any) -> str:
+        return "positive"
+
+    def never(*_: Any) -> Any:
+        raise RuntimeError("no model is asked")
+
+    agent = Agent(name, model_client=FunctionModel(never), before_node=answer)
+    await Worker(connect(bootstrap), [agent], max_workers=64).run()
+
+
+async def decide(agents: list[Any]) -> str:
+    """All three answers of one task, and the option most of them named."""
+    answers = await asyncio.gather(*(agent.execute(QUESTION, timeout=60) for agent in agents))
+    votes: Counter[str] = Counter(answer.output for answer in answers)
+    return votes.most_common(1)[0][0]
+
+
+async def until_there(agents: list[Any]) -> None:
+    """Until all answer: what is published before an agent has joined is lost to it."""
+    for _ in range(30):
+        try:
+            await asyncio.gather(*(agent.execute(QUESTION, timeout=2) for agent in agents))
+        except ClientTimeoutError:
+            continue
+        return
+    raise RuntimeError("the agents do not answer")
+
+
+async def measure(bootstrap: str, tasks: int, singles: int) -> dict[str, Any]:
+    async with connect(bootstrap) as client:
+        agents = [client.agent(name) for name in NAMES]
+        await until_there(agents)
+        for _ in range(WARM):
+            await decide(agents)
+        taken = []
+        for _ in range(singles):
+            began = time.perf_counter()
+            await decide(agents)
+            taken.append(1000 * (time.perf_counter() - began))
+        room = asyncio.Semaphore(IN_FLIGHT_MAX)
+
+        async def one() -> str:
+            async with room:
+                return await decide(agents)
+
+        began = time.perf_counter()
+        decided = await asyncio.gather(*(one() for _ in range(tasks)))
+        seconds = time.perf_counter() - began
+    if set(decided) != {"positive"}:
+        raise RuntimeError("a task was decided wrongly")
+    return {"milliseconds": taken, "decisions_per_s": tasks / seconds}
+
+
+def main() -> None:
+    role, bootstrap, *rest = sys.argv[1:]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        if role == "agent":
+            runner.run(serve(bootstrap, rest[0]))
+        else:
+            found = runner.run(measure(bootstrap, int(rest[0]), int(rest[1])))
+            print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
