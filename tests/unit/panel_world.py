@@ -34,6 +34,7 @@ LETTERS = "comitia.dead-letters.v1"
 AGENTS = "comitia.agents.v1"
 NAMES = ("anna", "ben", "cleo")
 PARTITIONS = 4
+Answer = Callable[[Recorded[Assignment]], Awaitable[Sequence[Effect]]]
 
 
 def a_task(task_id: str, timeout_ms: int = 2_000) -> Task:
@@ -61,6 +62,19 @@ async def answer(recorded: Recorded[Assignment]) -> Sequence[Effect]:
     return (Publish(assignment.reply_topic, assignment.task.id, event, assignment.reply_partition),)
 
 
+def saying(length: int) -> Answer:
+    """An agent that answers at such length."""
+
+    async def answer(recorded: Recorded[Assignment]) -> Sequence[Effect]:
+        assignment = recorded.message
+        event = answer_to(assignment)
+        event.answer.rationale = "x" * length
+        topic, partition = assignment.reply_topic, assignment.reply_partition
+        return (Publish(topic, assignment.task.id, event, partition),)
+
+    return answer
+
+
 class Panel:
     """`limits`, `rules`: of the router and the aggregator. `answers`: agent -> how it answers."""
 
@@ -71,7 +85,7 @@ class Panel:
         self.limits = limits or Limits()
         self.rules = rules or Rules(DECISIONS)
         self.changes = changes
-        self.answers: dict[str, Callable[[Recorded[Assignment]], Awaitable[Sequence[Effect]]]] = {}
+        self.answers: dict[str, Answer] = {}
         self.runtimes: list[Runtime] = []
 
     def run(self, story: Callable[[], Awaitable[None]]) -> None:
