@@ -46,11 +46,14 @@ class _Entry:
 
 
 class Partition:
-    """Entries of one partition. Topic and number only name the records."""
+    """Entries of one partition. Topic and number only name the records. `first`: the offset where
+    the log begins, above 0 once records were removed.
+    """
 
     def __init__(self, topic: str, number: int) -> None:
         self.topic = topic
         self.number = number
+        self.first = 0
         self._entries: list[_Entry] = []
         self._open: dict[Transaction, int] = {}
 
@@ -87,10 +90,15 @@ class Partition:
         del self._open[transaction]
         self._entries.append(_Entry(now_ms, None, transaction))
 
+    def trim(self, first: int) -> None:
+        """Remove what stands before the offset `first`, as retention does."""
+        self.first = max(self.first, min(first, self.high_watermark))
+
     def read(self, offset: int, records_max: int, read_committed: bool) -> tuple[list[Record], int]:
         """Up to `records_max` visible records from `offset` on, and the next offset to read."""
         found: list[Record] = []
         end = self.end(read_committed)
+        offset = max(offset, self.first)
         while offset < end and len(found) < records_max:
             entry = self._entries[offset]
             if entry.record is not None and entry.visible(read_committed):
@@ -103,7 +111,7 @@ class Partition:
     def offset_at(self, timestamp_ms: int, read_committed: bool) -> int:
         """First offset whose timestamp is at or after `timestamp_ms`, else the end."""
         end = self.end(read_committed)
-        for offset in range(end):
+        for offset in range(self.first, end):
             if self._entries[offset].timestamp_ms >= timestamp_ms:
                 return offset
         return end
