@@ -114,13 +114,11 @@ async def test_what_waits_leaves_its_place_while_the_rows_are_taken(model: OnnxD
     tokens = gate(model, "decode")
     running = begin(model, "x", 40)
     await tokens.arrival()
-    waiting = [begin(model, "y", 1)]
+    waiting = [begin(model, "y", 1) for _ in range(2)]
     await asyncio.sleep(0)
-    # One step more: the first was taken by the engine, the second has just arrived.
+    # One step more: the engine has taken both.
     tokens.let(1)
     await tokens.arrival()
-    waiting.append(begin(model, "y", 1))
-    await asyncio.sleep(0)
     with pytest.raises(Overloaded):
         await model.generate(Prompt("", "z"), Sampling(1))
     await gone(*waiting)

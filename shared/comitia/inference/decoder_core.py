@@ -91,10 +91,7 @@ class DecoderCore:
         self._current = None
 
     def step(self) -> None:
-        """One piece of a prompt, if any waits, then one token for every row. What was cancelled
-        leaves first, so that its place and its row are free for what waits.
-        """
-        self._let_go()
+        """One piece of a prompt, if any waits, then one token for every row."""
         if self._current is None:
             self._current = self._next()
         if self._current is not None:
@@ -186,8 +183,8 @@ class DecoderCore:
             logits = self._runner.extend(slot, past + low, piece, [len(piece) - 1])[0]
         return logits
 
-    def _let_go(self) -> None:
-        """Drop what nobody waits for any more, in whatever phase it is."""
+    def let_go(self) -> None:
+        """Drop the jobs that were cancelled, in whatever phase they are."""
         if any(job.cancelled for job in self._waiting):
             self._waiting = deque(job for job in self._waiting if not job.cancelled)
         if self._current is not None and self._current[0].cancelled:

@@ -86,9 +86,13 @@ class EncoderCore:
         self._open.clear()
         self._waiting.clear()
 
+    def let_go(self) -> None:
+        """Drop the jobs that were cancelled; their texts are passed over."""
+        self._open = {job for job in self._open if not job.cancelled}
+
     def step(self) -> None:
         """One batch of the texts that have waited longest."""
-        for job in [job for job in self._open if job.cancelled or not job.texts]:
+        for job in [job for job in self._open if not job.texts]:
             self._finish(job)
         batch = self._batch()
         if not batch:

@@ -21,6 +21,9 @@ class Core(Protocol):
     def add(self, job: Job[Any]) -> None:
         """Take a job; no work yet."""
 
+    def let_go(self) -> None:
+        """Drop the jobs that were cancelled; no work."""
+
     def step(self) -> None:
         """A bounded piece of work; settles the jobs that it finishes."""
 
@@ -79,6 +82,7 @@ class Engine:
 
     def _take(self) -> bool:
         """Move arrived jobs to the core, waiting where there is none; False once closing."""
+        self._core.let_go()
         with self._changed:
             self._held = self._core.held()
             self._changed.wait_for(lambda: self._arrived or self._held or self._closing)
