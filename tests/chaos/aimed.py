@@ -155,7 +155,7 @@ AIMS = {
     "b-init-late": Aim(overlapping, frozenset({"decision.twice"})),
     "c-commit-early": Aim(killed, frozenset({"commit.past-an-undecided-task", "decision.missing"})),
     "d-panel-first": Aim(pipeline, frozenset({"panel.before-its-assignments"})),
-    "e-unlisted": Aim(redelivered, frozenset({"ballot.unlisted"})),
+    "e-unlisted": Aim(redelivered, frozenset({"ballot.altered"})),
     "f-discard": Aim(killed, frozenset({"decision.missing"})),
     "g-decisions-late": Aim(killed, frozenset({"commit.forgets-a-decision", "decision.twice"})),
     "h-fenced-waits": Aim(timed_out, frozenset({"decision.missing"})),

@@ -6,7 +6,7 @@ The client is librdkafka, another one than the services'. Nothing is written and
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
@@ -19,7 +19,6 @@ from tests.chaos.checker.wire import messages
 
 OFFSETS = "__consumer_offsets"
 LATEST = _OffsetSpec.latest()  # type: ignore[no-untyped-call]
-BATCH = 5_000
 POLL_S = 1.0
 # A broker that says nothing for so long is away.
 SILENCE_S = 60.0
@@ -56,13 +55,17 @@ class Source:
             raise LookupError(f"there is no topic {decisions}: is {prefix!r} the prefix?")
         found = Evidence(prefix, self._topics[events])
         found.hidden = self._settled((decisions, events))
-        for entity, (name, message) in _LISTS.items():
-            topic = f"{prefix}comitia.{entity}.v1"
-            setattr(found, name, list(self._seen(topic, message)))
+        lists: dict[str, tuple[list[Seen], str]] = {
+            f"{prefix}comitia.{entity}.v1": (getattr(found, name), message)
+            for entity, (name, message) in _LISTS.items()
+        }
         inbox = re.compile(re.escape(prefix) + r"comitia\.inbox\.[a-z0-9-]+(\.high)?\.v1")
-        for topic in sorted(filter(inbox.fullmatch, self._topics)):
-            # An assignment counts though its transaction is open: agents read uncommitted.
-            found.inboxes.extend(self._seen(topic, "Assignment", committed=False))
+        inboxes = dict.fromkeys(
+            filter(inbox.fullmatch, self._topics), (found.inboxes, "Assignment")
+        )
+        self._read(lists, committed=True)
+        # An assignment counts though its transaction is open: agents read uncommitted.
+        self._read(inboxes, committed=False)
         found.commits = list(self._commits(prefix))
         return found
 
@@ -93,27 +96,35 @@ class Source:
         found = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=ASK_S)
         return {(tp.topic, tp.partition): f.result().offset for tp, f in found.items()}
 
-    def _seen(self, topic: str, message: str, committed: bool = True) -> Iterator[Seen]:
+    def _read(self, lists: Mapping[str, tuple[list[Seen], str]], committed: bool) -> None:
+        """Topic -> where its records go, and the message that they carry."""
         parse = messages().parse
-        for record in self._records(topic, committed):
+        for record in self._records(list(lists), committed):
+            seen, message = lists[record.topic()]
             value = record.value()
-            yield Seen(
-                Place(topic, record.partition(), record.offset()),
-                record.timestamp()[1],
-                record.key(),
-                value,
-                parse(message, value),
-                tuple(record.headers() or ()),
+            seen.append(
+                Seen(
+                    Place(record.topic(), record.partition(), record.offset()),
+                    record.timestamp()[1],
+                    record.key(),
+                    value,
+                    parse(message, value),
+                    tuple(record.headers() or ()),
+                )
             )
 
     def _commits(self, prefix: str) -> Iterator[OffsetCommit]:
-        for record in self._records(OFFSETS, committed=False):
+        for record in self._records([OFFSETS], committed=False):
             commit = decode(record.key(), record.value())
             if commit is not None and commit.group.startswith(f"{prefix}comitia."):
                 yield commit
 
-    def _records(self, topic: str, committed: bool) -> Iterator[Any]:
-        partitions = self._topics.get(topic, 0)
+    def _records(self, topics: Sequence[str], committed: bool) -> Iterator[Any]:
+        partitions = [
+            TopicPartition(topic, number, 0)
+            for topic in topics
+            for number in range(self._topics.get(topic, 0))
+        ]
         consumer = Consumer(
             {
                 "bootstrap.servers": self._bootstrap,
@@ -125,21 +136,21 @@ class Source:
             }
         )
         try:
-            consumer.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
-            at_end: set[int] = set()
+            consumer.assign(partitions)
+            at_end: set[tuple[str, int]] = set()
             heard = time.monotonic()
-            while len(at_end) < partitions:
-                batch = consumer.consume(BATCH, POLL_S)
-                if not batch and time.monotonic() - heard > SILENCE_S:
-                    raise TimeoutError(f"{topic} could not be read to its end")
-                heard = time.monotonic() if batch else heard
-                for record in batch:
-                    error = record.error()
-                    if error is None:
-                        yield record
-                    elif error.name() == "_PARTITION_EOF":
-                        at_end.add(record.partition() or 0)
-                    elif error.fatal():
-                        raise KafkaException(error)
+            while len(at_end) < len(partitions):
+                record: Any = consumer.poll(POLL_S)
+                if record is None:
+                    if time.monotonic() - heard > SILENCE_S:
+                        raise TimeoutError(f"{', '.join(topics)}: the end could not be read")
+                    continue
+                heard, error = time.monotonic(), record.error()
+                if error is None:
+                    yield record
+                elif error.name() == "_PARTITION_EOF":
+                    at_end.add((record.topic(), record.partition()))
+                elif error.fatal():
+                    raise KafkaException(error)
         finally:
             consumer.close()
