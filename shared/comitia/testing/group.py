@@ -17,7 +17,7 @@ from comitia.ports import Committed, Partitions, TopicPartition
 @dataclass(eq=False, slots=True)
 class Member:
     """One membership. `changed` is told the new partitions; `silent_since_ms` is set while no
-    heartbeats come.
+    heartbeats come. `generation` is the last one that this member has been told of.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Member:
     revoked: Callable[[], None]
     partitions: Partitions = frozenset()
     silent_since_ms: int | None = None
+    generation: int = -1
 
 
 class Group:
@@ -52,9 +53,16 @@ class Group:
         self._members[member.name] = member
         if former is not None and former.topics == member.topics:
             member.partitions = former.partitions
-            member.changed(member.partitions)
+            self.tell(member)
         else:
             self._rebalance()
+
+    def tell(self, member: Member) -> None:
+        """Let `member` know its share of this generation; who is silent asks when it wakes."""
+        if member.silent_since_ms is not None:
+            return
+        member.generation = self.generation
+        member.changed(member.partitions)
 
     def leave(self, member: Member) -> None:
         if self.has(member):
@@ -75,10 +83,10 @@ class Group:
         return bool(gone)
 
     def commit(self, member: Member, offsets: Mapping[TopicPartition, Committed]) -> None:
-        """Record positions; Retryable when the member is out of the group or does not hold a
-        partition.
+        """Record positions; Retryable when the member is out of the group, has not been told of
+        the group's generation, or does not hold a partition.
         """
-        if not self.has(member):
+        if not self.has(member) or member.generation != self.generation:
             raise Retryable("commit refused: the group went on without this member")
         for partition in offsets:
             if partition not in member.partitions:
@@ -103,7 +111,7 @@ class Group:
         for name, member in self._members.items():
             member.partitions = shares[name]
         for member in listening:
-            member.changed(member.partitions)
+            self.tell(member)
 
     def _range(self) -> dict[str, Partitions]:
         """Each topic's partitions cut into runs, in order of the members' names (Kafka's range

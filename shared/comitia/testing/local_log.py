@@ -69,6 +69,7 @@ class LocalLog:
         self._readers: list[LocalReader] = []
         self._writers: dict[str, LocalWriter] = {}
         self._readers_made = 0
+        self._expired_ms = -1
         self.clock.on_advance(self._advanced)
 
     async def reader(self, spec: ReaderSpec) -> LocalReader:
@@ -147,6 +148,9 @@ class LocalLog:
     def expire(self) -> None:
         """Drop silent members and abort transactions that have been open for too long."""
         now_ms = self.clock.now_ms()
+        if now_ms == self._expired_ms:
+            return
+        self._expired_ms = now_ms
         changed = False
         for group in self._groups.values():
             changed |= group.expire(now_ms - self._session_timeout_ms)
@@ -172,4 +176,7 @@ class LocalLog:
 
     def _advanced(self) -> None:
         self.expire()
-        self.changed()
+        now_ms = self.clock.monotonic_ms()
+        for reader in self._readers:
+            if reader.give_up_ms <= now_ms:
+                reader.wake.set()

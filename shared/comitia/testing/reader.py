@@ -3,6 +3,7 @@ comitia.ports.Reader.
 """
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ class LocalReader:
     def __init__(self, log: "LocalLog", spec: ReaderSpec, name: str) -> None:
         self.spec = spec
         self.wake = asyncio.Event()
+        # When a fetch that waits is to give up, by the clock's monotonic time.
+        self.give_up_ms = math.inf
         self.group: Group | None = None
         self.member: Member | None = None
         self._log = log
@@ -31,6 +34,7 @@ class LocalReader:
         self._paused: set[TopicPartition] = set()
         self._served: TopicPartition | None = None
         self._closed = False
+        self._silent = False
         self._hook_error: Exception | None = None
 
     def start(self, group: Group | None, partitions: Partitions) -> None:
@@ -46,18 +50,23 @@ class LocalReader:
             asyncio.get_running_loop().call_soon(self._join_unless_closed, group)
 
     async def fetch(self, records_max: int, timeout_ms: int) -> Sequence[Record]:
-        give_up_ms = self._log.clock.monotonic_ms() + timeout_ms
+        self.give_up_ms = self._log.clock.monotonic_ms() + timeout_ms
         await asyncio.sleep(0)
+        self._silent = False
         try:
             async with asyncio.timeout(timeout_ms / 1000 if timeout_ms > 0 else None):
                 while True:
                     self.wake.clear()
-                    found = self._poll(records_max)
-                    if found or timeout_ms <= 0 or self._log.clock.monotonic_ms() >= give_up_ms:
+                    # One that fell silent while it waited is not served any more.
+                    found = [] if self._silent else self._poll(records_max)
+                    now_ms = self._log.clock.monotonic_ms()
+                    if found or timeout_ms <= 0 or now_ms >= self.give_up_ms:
                         return found
                     await self.wake.wait()
         except TimeoutError:
             return ()
+        finally:
+            self.give_up_ms = math.inf
 
     def assignment(self) -> Partitions:
         return self._assignment
@@ -126,7 +135,8 @@ class LocalReader:
             self.group.leave(self.member)
 
     def fall_silent(self) -> None:
-        """Send no heartbeats from now on."""
+        """Send no heartbeats from now on; one that is about to join sends none either."""
+        self._silent = True
         if self.member is not None and self.member.silent_since_ms is None:
             self.member.silent_since_ms = self._log.clock.now_ms()
 
@@ -162,9 +172,9 @@ class LocalReader:
         if not group.has(member):
             self._revoked()
             self._join(group)
-        elif member.partitions != self._assignment:
+        elif member.generation != group.generation:
             self._revoked()
-            self._assigned(member.partitions)
+            group.tell(member)
 
     def _turns(self) -> list[TopicPartition]:
         """Partitions to serve, beginning after the one served last, so that none starves."""
@@ -182,6 +192,8 @@ class LocalReader:
         spec = self.spec
         name, static = spec.instance_id or self._name, spec.instance_id is not None
         self.member = Member(name, static, spec.topics, self._assigned, self._revoked)
+        if self._silent:
+            self.member.silent_since_ms = self._log.clock.now_ms()
         group.join(self.member)
 
     def _take(self, partitions: Partitions) -> None:

@@ -1,0 +1,289 @@
+"""The network between one simulated process and the log: delays, losses, silence and death.
+
+In come the calls of a process on comitia.ports.Log; out they go to a LocalLog, later, never, or
+with their acknowledgement lost, as the weather and chance have it. A frozen process gets no further
+than its next call and sends no heartbeats; a dead one never calls again and says no goodbye.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import TypeVar
+
+from comitia.errors import ComitiaError, Retryable
+from comitia.ports import (
+    Ack,
+    Committed,
+    Outgoing,
+    Partitions,
+    ReaderSpec,
+    Record,
+    TopicPartition,
+    TopicSpec,
+)
+from comitia.testing import LocalLog
+from comitia.testing.reader import LocalReader
+from comitia.testing.writer import LocalWriter
+
+T = TypeVar("T")
+# Who did what: process, operation, subject, what came of it.
+Tell = Callable[[str, str, str, str], None]
+# Calls in which a process dies that is armed.
+_ARMED = ("append", "commit_transaction", "writer")
+OnCommit = Callable[[str, TopicPartition, Committed], None]
+
+
+@dataclass(slots=True)
+class Weather:
+    """What the network does to every call of every process. Shares are of 1."""
+
+    chance: Random
+    slow: float = 0.0
+    slow_ms: int = 40
+    lost: float = 0.0
+    outage: bool = False
+
+    def heal(self) -> None:
+        self.slow = self.lost = 0.0
+        self.outage = False
+
+
+@dataclass(eq=False)
+class Link:
+    """Implements comitia.ports.Log for one process."""
+
+    log: LocalLog
+    name: str
+    weather: Weather
+    tell: Tell
+    on_commit: OnCommit
+    dead: bool = False
+    thawed: asyncio.Event = field(default_factory=asyncio.Event)
+    readers: list[LocalReader] = field(default_factory=list)
+    # What is called when an armed process has died in a call; None: not armed.
+    armed: Callable[[], None] | None = None
+
+    def __post_init__(self) -> None:
+        self.thawed.set()
+
+    def freeze(self) -> None:
+        """No call returns any more, no heartbeat is sent, until `thaw`."""
+        self.thawed.clear()
+        for reader in self.readers:
+            self.log.silence(reader)
+
+    def thaw(self) -> None:
+        self.thawed.set()
+
+    def die(self) -> None:
+        self.dead = True
+        self.freeze()
+
+    async def call(
+        self, operation: str, subject: str, act: Callable[[], Awaitable[T]], *, sure: bool = False
+    ) -> T:
+        """One request and its answer. `sure`: the answer is not lost where the request was not."""
+        await self._way(operation, subject)
+        await self._die_if_armed(operation, subject, "before it came")
+        result = await act()
+        await self._die_if_armed(operation, subject, "before its answer came")
+        if not sure and self._lost():
+            self.tell(self.name, operation, subject, "done, and its answer lost")
+            await asyncio.sleep(0.05)
+            raise Retryable(f"{operation}: the answer was lost")
+        if not self.thawed.is_set():
+            await self._thawed()
+        return result
+
+    async def reader(self, spec: ReaderSpec) -> "LinkReader":
+        async def act() -> LocalReader:
+            inner = await self.log.reader(spec)
+            self.readers.append(inner)
+            if not self.thawed.is_set():
+                self.log.silence(inner)
+            return inner
+
+        return LinkReader(self, await self.call("reader", spec.group or "", act, sure=True))
+
+    async def writer(self, transactional_id: str | None = None) -> "LinkWriter":
+        subject = transactional_id or ""
+        inner = await self.call("writer", subject, lambda: self.log.writer(transactional_id))
+        if transactional_id is not None:
+            self.tell(self.name, "writer", subject, "opened")
+        return LinkWriter(self, inner)
+
+    async def describe(self, topics: Sequence[str]) -> Mapping[str, TopicSpec]:
+        return await self.call("describe", "", lambda: self.log.describe(topics))
+
+    async def create(self, topics: Sequence[TopicSpec]) -> None:
+        await self.call("create", "", lambda: self.log.create(topics))
+
+    async def close(self) -> None:
+        """The log outlives the process."""
+
+    async def _die_if_armed(self, operation: str, subject: str, when: str) -> None:
+        if self.armed is None or operation not in _ARMED or self.weather.chance.random() < 0.5:
+            return
+        died, self.armed = self.armed, None
+        self.tell(self.name, operation, subject, f"dies {when}")
+        self.die()
+        died()
+        await self._thawed()
+
+    async def _way(self, operation: str, subject: str) -> None:
+        weather = self.weather
+        if weather.slow and weather.chance.random() < weather.slow:
+            await asyncio.sleep(weather.chance.randrange(1, weather.slow_ms) / 1000)
+        if not self.thawed.is_set():
+            await self._thawed()
+        if weather.outage:
+            await asyncio.sleep(0.05)
+            raise Retryable(f"{operation}: the broker is away")
+        if self._lost():
+            self.tell(self.name, operation, subject, "lost on its way")
+            await asyncio.sleep(0.05)
+            raise Retryable(f"{operation}: the request was lost")
+
+    def _lost(self) -> bool:
+        return self.weather.lost > 0 and self.weather.chance.random() < self.weather.lost
+
+    async def _thawed(self) -> None:
+        while self.dead or not self.thawed.is_set():
+            if self.dead:
+                await asyncio.Future()  # until it is cancelled
+            await self.thawed.wait()
+
+
+class LinkReader:
+    """Implements comitia.ports.Reader."""
+
+    def __init__(self, link: Link, inner: LocalReader) -> None:
+        self._link = link
+        self._inner = inner
+        self._group = inner.spec.group or ""
+
+    async def fetch(self, records_max: int, timeout_ms: int) -> Sequence[Record]:
+        weather = self._link.weather
+        if weather.slow and weather.chance.random() < 0.5:
+            records_max = min(records_max, weather.chance.randrange(1, 6))
+        # A fetch whose answer is lost is asked again at the same position: as if it had not been.
+        return await self._link.call(
+            "fetch", self._group, lambda: self._inner.fetch(records_max, timeout_ms), sure=True
+        )
+
+    def assignment(self) -> Partitions:
+        return self._inner.assignment()
+
+    def pause(self, partitions: Partitions) -> None:
+        self._inner.pause(partitions)
+
+    def resume(self, partitions: Partitions) -> None:
+        self._inner.resume(partitions)
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self._inner.seek(partition, offset)
+
+    async def position(self, partition: TopicPartition) -> int:
+        # Known to the client: no request.
+        return await self._inner.position(partition)
+
+    async def end_offsets(self, partitions: Partitions) -> Mapping[TopicPartition, int]:
+        act = lambda: self._inner.end_offsets(partitions)  # noqa: E731
+        return await self._link.call("end_offsets", self._group, act)
+
+    async def offsets_at(
+        self, partitions: Partitions, timestamp_ms: int
+    ) -> Mapping[TopicPartition, int]:
+        act = lambda: self._inner.offsets_at(partitions, timestamp_ms)  # noqa: E731
+        return await self._link.call("offsets_at", self._group, act)
+
+    async def committed(self, partition: TopicPartition) -> Committed | None:
+        act = lambda: self._inner.committed(partition)  # noqa: E731
+        return await self._link.call("committed", self._group, act)
+
+    async def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
+        async def act() -> None:
+            await self._inner.commit(offsets)
+            for tp, position in offsets.items():
+                self._link.on_commit(self._group, tp, position)
+                what = f"{tp.topic}[{tp.partition}] at {position.offset} {position.metadata}"
+                self._link.tell(self._link.name, "commit", self._group, what)
+
+        await self._link.call("commit", self._group, act)
+
+    async def close(self) -> None:
+        if not self._link.dead:
+            await self._inner.close()
+
+
+class LinkWriter:
+    """Implements comitia.ports.Writer. Appends travel in pieces, so that a crash or a loss falls
+    between them.
+    """
+
+    def __init__(self, link: Link, inner: LocalWriter) -> None:
+        self._link = link
+        self._inner = inner
+        self._lost: Retryable | None = None
+
+    async def send(self, record: Outgoing) -> Awaitable[Ack]:
+        async def act() -> Ack:
+            return await (await self._inner.send(record))
+
+        ack: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
+        try:
+            ack.set_result(await self._link.call("send", record.topic, act))
+        except ComitiaError as error:
+            self._note(error)
+            ack.set_exception(error)
+        return ack
+
+    async def append(self, records: Sequence[Outgoing]) -> list[Ack | ComitiaError]:
+        results: list[Ack | ComitiaError] = []
+        chance, left = self._link.weather.chance, list(records)
+        while left:
+            size = chance.randrange(1, len(left) + 1) if self._link.weather.slow else len(left)
+            piece, left = left[:size], left[size:]
+            results += await self._append(piece)
+        return results
+
+    async def _append(self, piece: Sequence[Outgoing]) -> list[Ack | ComitiaError]:
+        async def act() -> list[Ack | ComitiaError]:
+            done = await self._inner.append(piece)
+            for record, result in zip(piece, done, strict=True):
+                at = f"[{result.partition}]@{result.offset}" if isinstance(result, Ack) else result
+                key = (record.key or b"").decode(errors="replace")
+                self._link.tell(self._link.name, "append", record.topic, f"{at} {key}")
+            return done
+
+        try:
+            return await self._link.call("append", piece[0].topic, act)
+        except Retryable as error:
+            self._note(error)
+            return [error for _ in piece]
+
+    def _note(self, error: ComitiaError) -> None:
+        if self._lost is None and isinstance(error, Retryable):
+            self._lost = error
+
+    async def begin(self) -> None:
+        self._lost = None
+        await self._inner.begin()
+
+    async def commit(self) -> None:
+        if self._lost is not None:
+            raise self._lost
+        await self._link.call("commit_transaction", self._id, self._inner.commit)
+        self._link.tell(self._link.name, "commit_transaction", self._id, "committed")
+
+    async def abort(self) -> None:
+        await self._link.call("abort_transaction", self._id, self._inner.abort)
+
+    async def close(self) -> None:
+        if not self._link.dead:
+            await self._inner.close()
+
+    @property
+    def _id(self) -> str:
+        return self._inner.transactional_id or ""
