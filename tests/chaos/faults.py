@@ -70,12 +70,13 @@ class Faults:
             await asyncio.sleep(due - clock())
             if clock() > began + seconds:
                 break
-            await self._one(random.Random(f"fault {self.seed} {number}"))
+            await self.one(number)
         # One that could not be healed ends the run with its reason.
         await asyncio.gather(*self._healing)
 
-    async def _one(self, draw: random.Random) -> None:
-        """One fault in a busy moment; the first drawn kind that has somebody to meet."""
+    async def one(self, number: int) -> None:
+        """The fault of this number, in a busy moment: the first drawn kind that finds somebody."""
+        draw = random.Random(f"fault {self.seed} {number}")
         partition = await self.watch.decision(BUSY_WAIT_S)
         self.harms.notes["faults while nothing was decided"] += partition is None
         names = sorted(POSSIBLE, key=lambda name: draw.random() ** (1 / POSSIBLE[name].weight))

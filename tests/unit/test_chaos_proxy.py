@@ -25,10 +25,13 @@ CUT_OFF = (OSError, EOFError)
 async def proxy(tmp_path: Path) -> AsyncIterator[tuple[Proxy, int]]:
     """The proxy's handle and the port of its outside."""
 
+    served: list[asyncio.StreamWriter] = []
+
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(1_000):
-            writer.write(data)
-        writer.close()
+        served.append(writer)
+        with contextlib.suppress(*CUT_OFF):
+            while data := await reader.read(1_000):
+                writer.write(data)
 
     door = Door(*range(first := free_ports(2), first + 2))
     server = await asyncio.start_server(echo, HOST, door.inside)
@@ -39,6 +42,8 @@ async def proxy(tmp_path: Path) -> AsyncIterator[tuple[Proxy, int]]:
         finally:
             handle.close()
             server.close()
+            for writer in served:
+                await closed(writer)
             await server.wait_closed()
     assert (tmp_path / "proxy.log").read_text() == ""
 
