@@ -51,6 +51,13 @@ def test_without_options_a_text_is_asked_for() -> None:
     assert (task.skill, task.timeout_ms) == ("reasons", 120_000)
 
 
+def test_everybody_is_heard_where_that_is_asked_for() -> None:
+    panel = Panel()
+    panel.call("ask", "Why?")
+    panel.call("ask", "Why?", "--all")
+    assert sorted(task.policy.wait_for_all for task in panel.tasks()) == [False, True]
+
+
 def test_another_status_than_decided_is_exit_code_3() -> None:
     def no_agent(task: Task) -> Decision:
         status = DecisionStatus.DECISION_STATUS_NO_AGENT

@@ -27,6 +27,9 @@ def ask(
         typer.Option("--options", metavar="A,B", help="Answers to choose from. None: free text."),
     ] = "",
     skill: Annotated[str, typer.Option(help="Which agents may answer.")] = SKILL_DEFAULT,
+    everybody: Annotated[
+        bool, typer.Option("--all", help="Hear every agent, also when the outcome is certain.")
+    ] = False,
     timeout: options.Timeout = "30s",
     json: options.AsJson = False,
     bootstrap: options.Bootstrap = None,
@@ -39,6 +42,7 @@ def ask(
         question = sys.stdin.read()
     defaults = Defaults(skill, options.parse_duration_ms(timeout))
     task = task_of_text(uuid.uuid4().hex, question, split_options(choices), defaults)
+    task.policy.wait_for_all = everybody
     found = run(_ask(shell_of(ctx), bootstrap, task))
     if found is None:
         exits.say(

@@ -128,9 +128,12 @@ def ballot_table(decision: Decision) -> Table:
             clipped(ballot.rationale),
             style="" if agrees or not decision.HasField("value") else "yellow",
         )
+    # Where the panel decided without them, they are no failure.
+    look = "dim" if decision.HasField("value") else "red"
     for seats, words in ((decision.late, "too late"), (decision.missing, "no answer")):
         for seat in seats:
-            table.add_row(str(seat.seat), escape(seat.agent), f"[red]{words}[/red]", "", "", "", "")
+            vote = f"[{look}]{words}[/{look}]"
+            table.add_row(str(seat.seat), escape(seat.agent), vote, "", "", "", "")
     return table
 
 
