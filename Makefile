@@ -84,9 +84,33 @@ types: $(VENV)/.dev ## mypy --strict
 test: lint types proto-check ## all checks and tests but the export's
 	@$(BIN)/pytest $(PYTEST)
 
+# Seeds of `make sim`, messages of `make fuzz`, processes of both.
+SEEDS ?= 10000
+N ?= 1000000
+JOBS ?= 2
+
+.PHONY: sim
+sim: $(VENV)/.dev ## the services' loops under seeded faults in virtual time (SEEDS=10000)
+	@$(BIN)/python -m tests.sim.run --seeds $(SEEDS) --jobs $(JOBS)
+
+.PHONY: fuzz
+fuzz: $(VENV)/.dev ## mutated messages through every decoder and handler (N=1000000)
+	@$(BIN)/python -m tests.sim.fuzz --messages $(N) --jobs $(JOBS)
+
 .PHONY: test-export
 test-export: $(VENV)/.dev $(EXPORT_VENV)/.export ## our graphs against optimum's exports
 	@COMITIA_EXPORT_PYTHON=$(CURDIR)/$(EXPORT_VENV)/bin/python $(BIN)/pytest tests/export $(PYTEST)
+
+# Options of `make chaos`, for example: make chaos CHAOS="--seed 7 --json chaos.json"
+CHAOS ?=
+
+.PHONY: chaos
+chaos: $(VENV)/.dev ## real services on three brokers under 300 faults, then an independent check (15 minutes)
+	@$(BIN)/python -m tests.chaos.campaign $(CHAOS)
+
+.PHONY: chaos-quick
+chaos-quick: $(VENV)/.dev ## one short run of it (3 minutes)
+	@$(BIN)/python -m tests.chaos.harness --seed 1 --tasks 4000 --faults 40 --seconds 70
 
 # --- contracts --------------------------------------------------------------------------------
 

@@ -79,6 +79,7 @@ class Faults:
         draw = random.Random(f"fault {self.seed} {number}")
         partition = await self.watch.decision(BUSY_WAIT_S)
         self.harms.notes["faults while nothing was decided"] += partition is None
+        # A weighted shuffle (Efraimidis and Spirakis 2006, doi:10.1016/j.ipl.2005.11.003).
         names = sorted(POSSIBLE, key=lambda name: draw.random() ** (1 / POSSIBLE[name].weight))
         for name in reversed(names):
             kind = POSSIBLE[name]
