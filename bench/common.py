@@ -8,6 +8,7 @@ aiokafka.
 
 import asyncio
 import json
+import logging
 import os
 import platform
 import random
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -73,6 +74,8 @@ class Client:
         )
 
     async def __aenter__(self) -> "Client":
+        # New topics have no leader for a moment, of which aiokafka complains once per partition.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         await self.producer.start()
         await self.reader.start()
         await self.reader.seek_to_end()
@@ -117,11 +120,15 @@ class Client:
 
     async def flood(self, tasks: Sequence[Task]) -> float:
         """Seconds from publishing all at once until every decision was read."""
-        batches = self._batches(tasks)
+        count = len(self.producer._metadata.partitions_for_topic(self.tasks) or (0,))
+        ready = batches(
+            self.producer,
+            ((partition_of(t.id, count), t.id.encode(), t.SerializeToString()) for t in tasks),
+        )
         waiting = {task.id.encode() for task in tasks}
         read: list[bytes] = []
         began = heard = time.perf_counter()
-        for partition, builder in batches:
+        for partition, builder in ready:
             await self.producer.send_batch(builder, self.tasks, partition=partition)
         while waiting:
             for records in (await self.reader.getmany(timeout_ms=1_000)).values():
@@ -159,21 +166,21 @@ class Client:
         await publishing
         return taken
 
-    def _batches(self, tasks: Sequence[Task]) -> list[tuple[int, Any]]:
-        """The tasks' records, made before the clock starts: (partition, batch)."""
-        count = len(self.producer._metadata.partitions_for_topic(self.tasks) or (0,))
-        made: list[tuple[int, Any]] = []
-        latest: dict[int, Any] = {}
-        for task in tasks:
-            key, value = task.id.encode(), task.SerializeToString()
-            partition = partition_of(task.id, count)
-            builder = latest.get(partition)
-            # append() answers None when the batch is full.
-            if builder is None or not builder.append(timestamp=None, key=key, value=value):
-                builder = latest[partition] = self.producer.create_batch()
-                builder.append(timestamp=None, key=key, value=value)
-                made.append((partition, builder))
-        return made
+
+def batches(
+    producer: AIOKafkaProducer, records: Iterable[tuple[int, bytes, bytes]]
+) -> list[tuple[int, Any]]:
+    """Records (partition, key, value) as (partition, batch), to be sent at once."""
+    made: list[tuple[int, Any]] = []
+    latest: dict[int, Any] = {}
+    for partition, key, value in records:
+        builder = latest.get(partition)
+        # append() answers None when the batch is full.
+        if builder is None or not builder.append(timestamp=None, key=key, value=value):
+            builder = latest[partition] = producer.create_batch()
+            builder.append(timestamp=None, key=key, value=value)
+            made.append((partition, builder))
+    return made
 
 
 def _check(decision: Decision) -> None:
@@ -245,6 +252,11 @@ async def create_topics(bootstrap: str, topics: Sequence[TopicSpec]) -> None:
         await log.close()
 
 
+def tail(log: Path, lines: int = 30) -> str:
+    """The last lines of a log."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
 def goal(name: str, value: float | None, op: str, wanted: float) -> Goal:
     """One line of a report's goals; `value` None where it was not measured."""
     return {"name": name, "value": value, "op": op, "goal": wanted}
@@ -270,10 +282,13 @@ def report(
     }
 
 
-def show(made: Mapping[str, Any], json_file: Path | None) -> None:
-    """Print a report, and write it where `--json` says."""
+def show(made: Mapping[str, Any], json_file: Path | None, hidden: str = "\0") -> None:
+    """Print a report but for the figures that have `hidden` in their names, and write it where
+    `--json` says.
+    """
     for name, value in made["figures"].items():
-        print(f"{value:12.2f}  {name}")
+        if hidden not in name:
+            print(f"{value:12.2f}  {name}")
     for one in made["goals"]:
         verdict = "reached" if reached(one) else "missed" if one["value"] is not None else "open"
         value = "-" if one["value"] is None else f"{one['value']:.3g}"

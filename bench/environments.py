@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.common import BIN, NOOP, ROOT, Figures, processes, quantiles
+from bench.common import BIN, NOOP, ROOT, Figures, processes, quantiles, tail
 from comitia.config import DirectorySettings, load
 
 PEERS = ROOT / "bench" / "peers"
@@ -67,8 +67,3 @@ def _figures(command: Sequence[str], log: Path) -> Figures:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{tail(log)}")
     found = json.loads(done.stdout.splitlines()[-1])
     return quantiles("one task", found["milliseconds"]) | {"decisions/s": found["decisions_per_s"]}
-
-
-def tail(log: Path, lines: int = 30) -> str:
-    """The last lines of a log."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import environments, transport_profile, transport_replicated
-from bench.common import Figures, Goal, broker, goal, report, show
+from bench.common import Figures, Goal, broker, goal, report, show, tail
 from bench.transport_systems import KINDS, throughput
 
 PARTS = ("a", "b", "c", "d", "e", "replicated", "profile")
@@ -47,7 +47,7 @@ def measure(chosen: argparse.Namespace, parts: Sequence[str], folder: Path) -> F
                     figures |= named(letter, asyncio.run(profiling))
             print(transport_profile.table(figures, "".join(KINDS)))
     except Exception:
-        print(environments.tail(log))
+        print(tail(log))
         raise
     return figures
 
@@ -112,7 +112,7 @@ def main() -> None:
         parser.error(f"--only: {', '.join(unknown)} is none of {', '.join(PARTS)}")
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(chosen, parts, Path(folder))
-    show(report(figures, goals(figures), PACKAGES), chosen.json)
+    show(report(figures, goals(figures), PACKAGES), chosen.json, hidden="us/decision")
 
 
 if __name__ == "__main__":

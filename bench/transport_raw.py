@@ -45,12 +45,13 @@ class Router:
 
     def __call__(self, records: Sequence[ConsumerRecord]) -> Sequence[Sequence[Out]]:
         assignments: list[Out] = []
-        opened: list[Out] = []
+        openings: list[Out] = []
         for record, task in zip(records, decoded(Task, records), strict=True):
             partition = partition_of(task.id, PARTITIONS)
-            event = PanelEvent(task_id=task.id)
+            self._panels += 1
+            panel_id = f"{task.id}@{self._nonce}-{self._panels}"
+            event = opened(task, panel_id, record.timestamp)
             panel = event.panel_opened
-            self._fill(panel, task, record.timestamp)
             for number, agent in enumerate(NOOP):
                 assignment = Assignment(
                     id=panel.assignments[number].id,
@@ -65,25 +66,29 @@ class Router:
                     agent=agent,
                 )
                 assignments.append((self._inboxes[number], task.id, assignment, partition))
-            opened.append((self._replies, task.id, event, partition))
-        return assignments, opened
+            openings.append((self._replies, task.id, event, partition))
+        return assignments, openings
 
-    def _fill(self, panel: PanelOpened, task: Task, append_ms: int) -> None:
-        self._panels += 1
-        panel.panel_id = f"{task.id}@{self._nonce}-{self._panels}"
-        panel.task.CopyFrom(task)
-        panel.deadline_ms = append_ms + task.timeout_ms
-        panel.task_appended_ms = append_ms
-        for number, agent in enumerate(NOOP):
-            panel.seats.add(
-                seat=number,
-                agent=agent,
-                agent_version=1,
-                role="solver",
-                reason='has the skill "noop"; all 3 candidates sit',
-                probability=1.0,
-            )
-            panel.assignments.add(id=f"{panel.panel_id}.{number}.0.1", seat=number, round=1)
+
+def opened(task: Task, panel_id: str, append_ms: int) -> PanelEvent:
+    """The opening of a panel of all three. `append_ms`: of the task, broker's clock."""
+    event = PanelEvent(task_id=task.id)
+    panel = event.panel_opened
+    panel.panel_id = panel_id
+    panel.task.CopyFrom(task)
+    panel.deadline_ms = append_ms + task.timeout_ms
+    panel.task_appended_ms = append_ms
+    for number, agent in enumerate(NOOP):
+        panel.seats.add(
+            seat=number,
+            agent=agent,
+            agent_version=1,
+            role="solver",
+            reason='has the skill "noop"; all 3 candidates sit',
+            probability=1.0,
+        )
+        panel.assignments.add(id=f"{panel_id}.{number}.0.1", seat=number, round=1)
+    return event
 
 
 def answer(records: Sequence[ConsumerRecord]) -> Sequence[Sequence[Out]]:
