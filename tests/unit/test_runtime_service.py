@@ -17,7 +17,7 @@ import pytest
 SCRIPT = """
 import asyncio, sys
 from comitia.config import ServiceSettings
-from comitia.errors import ConfigError, Retryable
+from comitia.errors import ConfigError, Overloaded, Retryable
 from comitia.runtime.service import Service, run_service
 from comitia.testing import LocalLog
 
@@ -40,6 +40,8 @@ async def compose(service: Service[ServiceSettings]) -> None:
     async def loop() -> None:
         if mode == "bug":
             raise ValueError("a bug")
+        if mode == "storm":
+            raise Overloaded("too many dead letters: raise COMITIA_DEAD_LETTERS_PER_MINUTE_MAX")
         await service.runtime.stop.wait()
         if mode == "stuck":
             await asyncio.Event().wait()
@@ -180,3 +182,12 @@ def test_a_loop_that_dies_ends_the_service_with_1_and_tells_why() -> None:
         _, log = process.communicate(timeout=30)
         assert process.returncode == 1
         assert "ValueError: a bug" in log
+
+
+def test_a_bound_that_must_not_be_passed_ends_with_1_and_one_line() -> None:
+    with service("storm") as process:
+        _, log = process.communicate(timeout=30)
+        assert process.returncode == 1
+        (line,) = (line for line in log.splitlines() if " ERROR " in line)
+        assert "too many dead letters" in line
+        assert "Traceback" not in log
