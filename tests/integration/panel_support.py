@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Self
 
 from comitia.config import KafkaSettings, load
 from comitia.ports import Log, Outgoing, Reader, ReaderSpec
@@ -37,7 +37,7 @@ class Processes:
         self.names = Names(f"t{uuid.uuid4().hex[:8]}.")
         self.bootstrap = bootstrap
         self._folder = folder
-        self._environment = {
+        self.environment = {
             **os.environ,
             "COMITIA_BOOTSTRAP": bootstrap,
             "COMITIA_PREFIX": self.names.prefix,
@@ -70,13 +70,19 @@ class Processes:
         """Run `command` with the panel's settings."""
         log: IO[bytes] = self._files.enter_context((self._folder / f"{name}.log").open("wb"))
         self._running[name] = subprocess.Popen(
-            command, env={**self._environment, **environment}, stdout=log, stderr=log, cwd=ROOT
+            command, env={**self.environment, **environment}, stdout=log, stderr=log, cwd=ROOT
         )
         return self._running[name]
 
     def service(self, name: str, **environment: str) -> subprocess.Popen[bytes]:
         """Run router, aggregator or agent."""
         return self.start(name, [sys.executable, "-m", f"comitia_{name}.main"], **environment)
+
+    def end(self, name: str) -> None:
+        """Ask a process to end, and wait."""
+        process = self._running.pop(name)
+        process.terminate()
+        process.wait(30)
 
     def output(self, name: str) -> str:
         return (self._folder / f"{name}.log").read_text(errors="replace")
@@ -97,7 +103,7 @@ class Client:
         self._reader: Reader | None = None
 
     @classmethod
-    async def open(cls, processes: Processes) -> "Client":
+    async def open(cls, processes: Processes) -> Self:
         log = await KafkaLog.open(load(KafkaSettings, {"bootstrap": processes.bootstrap}), "test")
         await log.create(processes.names.specs())
         return cls(log, processes)
