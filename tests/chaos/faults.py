@@ -77,21 +77,19 @@ class Faults:
     async def one(self, number: int) -> None:
         """The fault of this number, in a busy moment: the first drawn kind that finds somebody."""
         draw = random.Random(f"fault {self.seed} {number}")
-        partition = await self.watch.decision(BUSY_WAIT_S)
-        self.harms.notes["faults while nothing was decided"] += partition is None
+        writer = await self.watch.writer(BUSY_WAIT_S)
+        self.harms.notes["faults while nothing was decided"] += writer is None
         # A weighted shuffle (Efraimidis and Spirakis 2006, doi:10.1016/j.ipl.2005.11.003).
         names = sorted(POSSIBLE, key=lambda name: draw.random() ** (1 / POSSIBLE[name].weight))
         for name in reversed(names):
             kind = POSSIBLE[name]
-            members = self._meet(kind.target, partition, draw)
+            members = self._meet(kind.target, writer, draw)
             if members is not None:
                 self.done[name] += 1
                 self._healing.add(asyncio.create_task(kind.harm(self.harms, members, draw)))
                 return
 
-    def _meet(
-        self, target: Target, partition: int | None, draw: random.Random
-    ) -> list[Member] | None:
+    def _meet(self, target: Target, writer: int | None, draw: random.Random) -> list[Member] | None:
         """Whom a fault meets; None when there is nobody to meet now."""
         if target == "broker":
             return [] if self.harms.brokers_whole else None
@@ -101,7 +99,6 @@ class Faults:
         free = [member for member in self.harms.services.free() if member.kind in wanted]
         if target == "aggregators":
             return free if len(free) == COUNTS["aggregator"] else None
-        if target == "owner" and partition is not None:
-            owner = self.watch.owner_of(partition)
-            free = [member for member in free if member.name == owner] or free
+        if target == "owner":
+            free = [member for member in free if member.process.pid == writer] or free
         return [draw.choice(free)] if free else None

@@ -1,11 +1,12 @@
 """What comes out, as it comes: decisions seen the moment they are written, and once they count.
 
-One thread reads `decisions` uncommitted, so that a fault can fall between a decision's write and
-its commit; another reads it committed and notes which tasks are decided; a third asks from time to
-time which aggregator owns which partition.
+One thread reads `decisions` uncommitted and tells which process wrote the next one, so that a fault
+can meet it between a decision's write and its commit; another reads it committed and notes which
+tasks are decided.
 """
 
 import asyncio
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -17,8 +18,9 @@ from comitia.topics import TOPICS, Names
 from comitia.v1.decision_pb2 import Decision, DecisionStatus
 from tests.chaos.cluster import client
 
-OWNERS_EVERY_S = 0.5
 POLL_S = 0.2
+# The header ce_id ends with the writer's instance (... pid, random hexadecimals) and a count.
+WRITER = re.compile(rb"-(\d+)-[0-9a-f]+-\d+$")
 
 
 class Watch:
@@ -31,19 +33,18 @@ class Watch:
         self._bootstrap, self._names = bootstrap, names
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
-        self._sight: asyncio.Future[int | None] | None = None
-        self._owners: dict[int, str] = {}
-        runs = (self._see, self._count, self._ask_owners)
-        self._threads = [threading.Thread(target=run, daemon=True) for run in runs]
+        self._sight: asyncio.Future[int] | None = None
+        self._threads = [
+            threading.Thread(target=self._read, args=chosen, daemon=True)
+            for chosen in (("read_uncommitted", self._seen), ("read_committed", self._counted))
+        ]
         for thread in self._threads:
             thread.start()
 
-    def owner_of(self, partition: int) -> str:
-        """Name of the aggregator that last was known to own it; "" when none was."""
-        return self._owners.get(partition, "")
-
-    async def decision(self, timeout_s: float) -> int | None:
-        """Partition of the next decision to be written, most likely not committed yet."""
+    async def writer(self, timeout_s: float) -> int | None:
+        """Process id of who writes the next decision, most likely not committed yet; None when
+        there is none within the time.
+        """
         self._sight = self._loop.create_future()
         try:
             async with asyncio.timeout(timeout_s):
@@ -58,19 +59,16 @@ class Watch:
         for thread in self._threads:
             thread.join()
 
-    def _see(self) -> None:
-        self._read("read_uncommitted", self._seen)
-
-    def _count(self) -> None:
-        self._read("read_committed", self._counted)
-
     def _seen(self, message: Message) -> None:
         if self._sight is not None:
-            self._loop.call_soon_threadsafe(self._tell, message.partition())
+            name = dict(message.headers() or ()).get("ce_id")
+            found = WRITER.search(name) if isinstance(name, bytes) else None
+            if found is not None:
+                self._loop.call_soon_threadsafe(self._tell, int(found[1]))
 
-    def _tell(self, partition: int | None) -> None:
+    def _tell(self, pid: int) -> None:
         if self._sight is not None and not self._sight.done():
-            self._sight.set_result(partition)
+            self._sight.set_result(pid)
 
     def _counted(self, message: Message) -> None:
         decision = Decision.FromString(message.value() or b"")
@@ -96,20 +94,6 @@ class Watch:
             if message is not None and message.error() is None:
                 take(message)
         consumer.close()
-
-    def _ask_owners(self) -> None:
-        admin, group = AdminClient(client(self._bootstrap)), "aggregator"
-        name = self._names.group(group)
-        while not self._stop.wait(OWNERS_EVERY_S):
-            try:
-                asked = admin.describe_consumer_groups([name], request_timeout=3)
-                members = asked[name].result().members
-            except KafkaException:
-                # Its coordinator is away, by our own doing; what was known will do.
-                continue
-            for member in members:
-                for place in member.assignment.topic_partitions:
-                    self._owners[place.partition] = member.group_instance_id or ""
 
 
 def topics_exist(bootstrap: str, names: Names) -> bool:

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 from tests.chaos import faults
@@ -17,7 +18,7 @@ class Idle:
 
     members: list[Member] = field(
         default_factory=lambda: [
-            Member(f"{kind}-{number}", cast(Any, None))
+            Member(f"{kind}-{number}", cast(Any, SimpleNamespace(pid=100 + number)))
             for kind, count in COUNTS.items()
             for number in range(count)
         ]
@@ -29,13 +30,10 @@ class Idle:
 
 
 class Busy:
-    """A watch that always sees a decision of partition 3, which aggregator-1 owns."""
+    """A watch that always sees a decision written by aggregator-1."""
 
-    async def decision(self, _: float) -> int:
-        return 3
-
-    def owner_of(self, _: int) -> str:
-        return "aggregator-1"
+    async def writer(self, _: float) -> int:
+        return 101
 
 
 Met = list[tuple[str, tuple[str, ...]]]
