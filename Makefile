@@ -112,6 +112,10 @@ chaos: $(VENV)/.dev ## real services on three brokers under 300 faults, then an 
 chaos-quick: $(VENV)/.dev ## one short run of it (3 minutes)
 	@$(BIN)/python -m tests.chaos.harness --seed 1 --tasks 4000 --faults 40 --seconds 70
 
+.PHONY: chaos-sabotage
+chaos-sabotage: $(VENV)/.dev ## nine ways to break the promise, and what the checker says of each (4 minutes)
+	@$(BIN)/python -m tests.chaos.aimed $(SABOTAGE)
+
 # --- contracts --------------------------------------------------------------------------------
 
 .PHONY: proto
