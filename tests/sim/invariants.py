@@ -220,14 +220,18 @@ def _ballots(seen: Seen, task_id: str, decided: Record, decision: Decision) -> I
                 valid.append((record.offset, listed.id, answer))
     valid.sort(key=lambda one: one[0])
     ids = [assignment_id for _, assignment_id, _ in valid]
-    if sorted(counted) != sorted(ids[: len(counted)]):
+    # Answers wait for their panel until the deadline: one that opens later may find none of them.
+    opened_in_time = winner[0].timestamp_ms <= panel.deadline_ms
+    known = ids[: len(counted)] if opened_in_time else [one for one in ids if one in counted]
+    if sorted(counted) != sorted(known):
         yield f"decision of {task_id} counts {counted}, the log has {ids}"
         return
     by_id = {assignment_id: answer for _, assignment_id, answer in valid}
     for ballot in decision.ballots:
         if ballot.value != by_id[ballot.assignment_id].value:
             yield f"decision of {task_id}: ballot {ballot.assignment_id} is not as answered"
-    yield from _outcome(task_id, decided, decision, (panel.deadline_ms, valid))
+    if opened_in_time:
+        yield from _outcome(task_id, decided, decision, (panel.deadline_ms, valid))
 
 
 def _outcome(

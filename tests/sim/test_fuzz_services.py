@@ -18,30 +18,19 @@ from comitia.effects import Effect, Publish, Recorded, Timer
 from comitia.errors import Poison
 from comitia.topics import Names
 from comitia.v1.agent_card_pb2 import AgentCard
-from comitia.v1.cancel_pb2 import Cancel
 from comitia.v1.command_pb2 import Command
 from comitia.v1.decision_pb2 import DECISION_STATUS_UNSPECIFIED, Decision
-from comitia.v1.format_pb2 import AnswerFormat, JsonFormat, NumberFormat, RankingFormat
 from comitia.v1.heartbeat_pb2 import Heartbeat
-from comitia.v1.panel_event_pb2 import PanelEvent, TaskFailed, TaskRefused
-from comitia.v1.policy_pb2 import METHOD_PROBABILITY_WEIGHTED
+from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia.v1.task_pb2 import Task
-from comitia.v1.value_pb2 import Ranking, Tier, Value
-from comitia.v1.verdict_pb2 import Verdict
 from comitia_aggregator.state import Rules, TaskState
 from comitia_aggregator.step import step
 from comitia_router.handler import Router
 from comitia_router.validate import Limits
+from tests.sim.corpus import cards, commands, events, heartbeats, tasks
 from tests.sim.events import (
     APPENDED_MS,
     DEADLINE_MS,
-    answered,
-    cancelled,
-    make_answer,
-    make_panel,
-    make_task,
-    opened,
-    policy,
     recorded,
 )
 
@@ -49,53 +38,6 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "1000"))
 RULES = Rules("comitia.decisions.v1")
 EVENTS_OF_A_FOLD = 8
 fuzz = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-
-
-def tasks() -> list[Task]:
-    """One of each format, with every field set somewhere."""
-    choice = make_task(policy=policy(method=METHOD_PROBABILITY_WEIGHTED, samples=2, quorum=1))
-    choice.budget.assignments_max = 20
-    formats = (
-        AnswerFormat(number=NumberFormat(min=0, max=9)),
-        AnswerFormat(json=JsonFormat(schema="{}")),
-        AnswerFormat(ranking=RankingFormat(options=choice.format.choice.options)),
-    )
-    found = [choice]
-    for answer_format in formats:
-        task = make_task()
-        task.format.CopyFrom(answer_format)
-        found.append(task)
-    found[1].input.chat.messages.add(role="user", content="Which?")
-    found[2].input.reference.uri = "s3://b/k"
-    return found
-
-
-def events() -> list[PanelEvent]:
-    """Every kind of event, with answers of every kind of value."""
-    values = (
-        Value(option_id="a"),
-        Value(number=3.5),
-        Value(json='{"a": [1, 2.5]}'),
-        Value(ranking=Ranking(tiers=[Tier(option_ids=["a"]), Tier(option_ids=["b"])])),
-    )
-    found = [opened(make_panel(task, f"p{n}")) for n, task in enumerate(tasks())]
-    for seat, value in enumerate(values):
-        for panel in range(len(values)):
-            answer = make_answer(f"p{panel}.{seat}.0.1", "b", confidence=0.9)
-            answer.value.CopyFrom(value)
-            answer.probabilities.add(option_id="a", probability=0.7)
-            answer.rationale = "because"
-            found.append(answered(answer))
-    found.append(cancelled())
-    found.append(PanelEvent(task_id="t1", task_refused=TaskRefused(reason="x", task=make_task())))
-    found.append(PanelEvent(task_id="t1", task_failed=TaskFailed(reason="x")))
-    found.append(PanelEvent(task_id="t1", verdict=Verdict(task_id="t1")))
-    return found
-
-
-def commands() -> list[Command]:
-    cancel = Command(cancel=Cancel(task_id="t1", reason="x"))
-    return [cancel, Command(verdict=Verdict(task_id="t1", root_id="r", value=Value(text="x")))]
 
 
 def mutate(seeds: list[bytes], chance: random.Random) -> bytes:
@@ -136,12 +78,7 @@ def published(effects: tuple[Effect, ...]) -> list[Message]:
 TASK_BYTES = [task.SerializeToString() for task in tasks()]
 EVENT_BYTES = [event.SerializeToString() for event in events()]
 COMMAND_BYTES = [command.SerializeToString() for command in commands()]
-TABLE_BYTES = [
-    AgentCard(
-        name="a1", version=1, skills=["sentiment"], inputs=["INPUT_KIND_TEXT"]
-    ).SerializeToString(),
-    Heartbeat(agent="a1", instance="i", interval_ms=100, leaving=True).SerializeToString(),
-]
+TABLE_BYTES = [message.SerializeToString() for message in (*cards(), *heartbeats())]
 
 
 @fuzz

@@ -22,6 +22,8 @@ from comitia_cli.client.records import decode, partitions_of, scan
 from comitia_cli.shell import Session
 
 Place = tuple[int, int]
+# Of an int64.
+OFFSET_DIGITS_MAX = 19
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,6 @@ def original(session: Session, letter: DeadLetter) -> dict[str, object] | None:
 def _resolved(record: Record) -> int | None:
     """Offset of the letter that a mark speaks of; None when the record is no mark."""
     for key, value in record.headers:
-        if key == RESOLVES and value and value.isdigit():
+        if key == RESOLVES and value and value.isdigit() and len(value) <= OFFSET_DIGITS_MAX:
             return int(value)
     return None

@@ -4,6 +4,9 @@ In: Decision messages, and the task where it is known. Out: Rich renderables. Te
 models are escaped.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -26,7 +29,17 @@ WORDS_MAX = 60
 
 def status_name(decision: Decision) -> str:
     """DECIDED, NO_QUORUM, ..."""
-    return DecisionStatus.Name(decision.status).removeprefix("DECISION_STATUS_")
+    return _word(DecisionStatus.Name, decision.status, "DECISION_STATUS_")
+
+
+def _word(name: Callable[[Any], str], number: int, prefix: str) -> str:
+    """The name of an enum's value without its prefix; of one that a newer version knows, the
+    number.
+    """
+    try:
+        return name(number).removeprefix(prefix)
+    except ValueError:
+        return str(number)
 
 
 def colour(decision: Decision) -> str:
@@ -104,7 +117,7 @@ def _vote(ballot: Ballot) -> str:
 
 
 def _why_not(abstention: Abstention) -> str:
-    reason = AbstentionReason.Name(abstention.reason).removeprefix("ABSTENTION_REASON_").lower()
+    reason = _word(AbstentionReason.Name, abstention.reason, "ABSTENTION_REASON_").lower()
     return f"abstains ({reason}{': ' + abstention.detail if abstention.detail else ''})"
 
 
@@ -152,7 +165,7 @@ def small_print(decision: Decision) -> Text:
     cost = decision.cost
     models = sorted({(b.model.name, b.model.digest[:19]) for b in decision.ballots if b.model.name})
     lines = [
-        f"method {Method.Name(decision.method).removeprefix('METHOD_').lower()},"
+        f"method {_word(Method.Name, decision.method, 'METHOD_').lower()},"
         f" weights version {decision.weights_version}, revision {decision.revision}",
         f"{cost.prompt_tokens} prompt and {cost.completion_tokens} completion tokens,"
         f" {cost.assignments} assignments, agents worked {cost.worked_ms} ms",
