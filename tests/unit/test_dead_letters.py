@@ -16,7 +16,16 @@ from comitia.v1.command_pb2 import Command
 from comitia.v1.dead_letter_pb2 import DeadLetter
 from comitia.v1.decision_pb2 import Decision
 from comitia_aggregator.state import Rules
-from tests.unit.panel_world import COMMANDS, DECISIONS, EVENTS, LETTERS, Panel, a_task, answer_to
+from tests.unit.panel_world import (
+    COMMANDS,
+    DECISIONS,
+    EVENTS,
+    LETTERS,
+    TASKS,
+    Panel,
+    a_task,
+    answer_to,
+)
 from tests.unit.runtime_world import World, until
 from tests.unit.workers_world import Story, work
 
@@ -94,6 +103,10 @@ def test_an_unreadable_task_ends_rejected() -> None:
         (letter,) = panel.letters()
         assert (letter.value, letter.task_id) == (GARBAGE, "t-1")
         assert decision.dead_letter.topic == LETTERS
+        # Read again after its decision is forgotten, it is looked up from then on.
+        (event,) = panel.events()
+        (appended,) = panel.world.records(TASKS)
+        assert event.task_refused.task_appended_ms == appended.timestamp_ms > 0
 
     panel.run(story)
 

@@ -104,8 +104,10 @@ def test_a_dead_letter_stays_within_the_limit_of_its_topic(key: bytes) -> None:
 
 def test_what_a_task_is_told_of_a_failure_is_short_whatever_the_error_says() -> None:
     why, kept = Poison("e" * 9_000_000, "HANDLER_FAILED"), DeadLetterRef()
-    for told in (dead_letters.task_refused(Names(), 4), dead_letters.task_failed(Names(), 0)):
-        (publish,) = told("t", why, kept)
+    for (publish,) in (
+        dead_letters.task_refused(Names(), 4)(record(b""), "t", why, kept),
+        dead_letters.task_failed(Names(), 0)("t", why, kept),
+    ):
         assert isinstance(publish, Publish)
         assert publish.message.ByteSize() < 10_000
     assert dead_letters.failed_decision(Decision(), why, kept).ByteSize() < 10_000

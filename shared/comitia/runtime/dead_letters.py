@@ -48,7 +48,9 @@ TOO_LARGE = "TOO_LARGE"
 ID_CHARACTERS_MAX = 256
 _TASK_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
-Refused = Callable[[str, Poison, decision_pb2.DeadLetterRef], Sequence[Effect]]
+# Of a record that was given up: itself, its task's id, why, and where it is kept.
+Refused = Callable[[Record, str, Poison, decision_pb2.DeadLetterRef], Sequence[Effect]]
+Failed = Callable[[str, Poison, decision_pb2.DeadLetterRef], Sequence[Effect]]
 
 
 def readable_task_id(record: Record) -> str:
@@ -175,9 +177,13 @@ def ref(ack: Ack) -> decision_pb2.DeadLetterRef:
 def task_refused(names: Names, partitions: int) -> Refused:
     """For the router: a task that could not be read is refused in its log (REJECTED)."""
 
-    def refused(task_id: str, why: Poison, kept: decision_pb2.DeadLetterRef) -> Sequence[Effect]:
+    def refused(
+        record: Record, task_id: str, why: Poison, kept: decision_pb2.DeadLetterRef
+    ) -> Sequence[Effect]:
         event = panel_event_pb2.PanelEvent(task_id=task_id)
         event.task_refused.status = decision_pb2.DECISION_STATUS_REJECTED
+        # A record that is read again long after is known by it as one that was decided.
+        event.task_refused.task_appended_ms = record.timestamp_ms
         event.task_refused.reason = f"{why.reason}: {why}"[:REASON_MAX]
         event.task_refused.dead_letter.CopyFrom(kept)
         return (_event(names, event, partition_of(task_id, partitions)),)
@@ -185,7 +191,7 @@ def task_refused(names: Names, partitions: int) -> Refused:
     return refused
 
 
-def task_failed(names: Names, partition: int) -> Refused:
+def task_failed(names: Names, partition: int) -> Failed:
     """For the aggregator: a task of which a record could not be processed fails, in its log."""
 
     def failed(task_id: str, why: Poison, kept: decision_pb2.DeadLetterRef) -> Sequence[Effect]:

@@ -38,9 +38,9 @@ class Source(Generic[M]):
     """One topic of a stream.
 
     `topic` is its full name. `handle(recorded, now_ms)` is pure and may raise Poison. `refused`
-    makes the effects of a record that went to the dead letters, given the id of its task, why, and
-    where it is kept. `removed(key)` takes a tombstone, where the topic is compacted; without it a
-    tombstone is an unreadable record.
+    makes the effects of a record that went to the dead letters, given it, the id of its task, why,
+    and where it is kept. `removed(key)` takes a tombstone, where the topic is compacted; without it
+    a tombstone is an unreadable record.
     """
 
     topic: str
@@ -183,7 +183,7 @@ class _Stream:
         ack = await self._delivery.keep(job, record, letter)
         refused = self._sources[record.topic].refused
         if refused is not None and task_id:
-            effects = refused(task_id, why, dead_letters.ref(ack))
+            effects = refused(record, task_id, why, dead_letters.ref(ack))
             await self._delivery.deliver((Job(effects, record, trace=job.trace),))
 
     async def _commit(self) -> None:
