@@ -37,6 +37,16 @@ def environment(name: str) -> Path:
     return python
 
 
+def versions() -> dict[str, str]:
+    """What is asked for of each peer, pinned."""
+    lines = [line for name in ("calfkit", "ray") for line in _asked(name)]
+    return dict(line.split("==", 1) for line in lines)
+
+
+def _asked(name: str) -> list[str]:
+    return (PEERS / f"{name}.in").read_text().split()
+
+
 def calfkit(bootstrap: str, tasks: int, singles: int, log: Path) -> Figures:
     """Three calfkit agents on the broker, asked and voted over by one caller."""
     python = str(environment("calfkit"))

@@ -8,6 +8,7 @@ one batch per partition of a fetch, several fetches in flight.
 
 import asyncio
 import os
+import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -51,8 +52,10 @@ class Pipe:
             acks="all",
             max_batch_size=BATCH_BYTES,
         )
-        self._source = f"/raw/{group}".encode()
-        self._instance = f"{group}-{os.getpid()}-{os.urandom(3).hex()}".encode()
+        role = group.rpartition(".")[2]
+        self._source = f"/raw/{role}".encode()
+        nonce = os.urandom(3).hex()
+        self._instance = f"{role}-{socket.gethostname()}-{os.getpid()}-{nonce}".encode()
         self._sent = 0
         self._constant: dict[type[Message], list[tuple[str, bytes]]] = {}
         # Batches in the order of reading: the offsets that follow them, and whether they are done.

@@ -18,6 +18,7 @@ from pathlib import Path
 from bench import environments, transport_profile, transport_replicated
 from bench.common import Figures, Goal, broker, goal, report, show, tail
 from bench.transport_systems import KINDS, throughput
+from comitia.broker.relock import KAFKA
 
 PARTS = ("a", "b", "c", "d", "e", "replicated", "profile")
 PACKAGES = ("aiokafka", "protobuf", "uvloop", "comitia")
@@ -112,7 +113,9 @@ def main() -> None:
         parser.error(f"--only: {', '.join(unknown)} is none of {', '.join(PARTS)}")
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(chosen, parts, Path(folder))
-    show(report(figures, goals(figures), PACKAGES), chosen.json, hidden="us/decision")
+    made = report(figures, goals(figures), PACKAGES)
+    made["versions"] |= {"kafka": KAFKA} | environments.versions()
+    show(made, chosen.json, hidden="us/decision")
 
 
 if __name__ == "__main__":
