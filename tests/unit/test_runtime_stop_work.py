@@ -133,18 +133,20 @@ def test_an_agent_that_does_not_heed_the_cancel_is_not_heard(refuse: str) -> Non
 
 
 def test_a_process_that_is_ended_while_it_stops_a_task_ends() -> None:
-    s = Story()
+    s = Story(in_flight_max=1)
 
     async def story() -> None:
         s.agent.let("a")
-        await s.write(work("a"))
+        s.agent.let("b")
+        await s.write(work("a"), work("b"))
         reading = await watched(s)
-        await until(lambda: s.agent.begun == ["a"])
+        await until(lambda: s.agent.begun == ["a"] and s.workers.waiting == 1)
         s.workers.stop_task("task-a")
         assert s.loop is not None
         s.loop.cancel()
         await asyncio.wait({s.loop}, timeout=5)
         assert s.loop.cancelled()
+        assert s.agent.begun == ["a"]
         s.loop = None
         s.runtime.stop.set()
         await reading
