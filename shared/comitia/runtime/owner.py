@@ -151,17 +151,18 @@ class _Owner:
 
     async def _ask(self) -> None:
         """Where timers are due: ask for the log's end; they fire when it has been read."""
+        # The last millisecond that is over: in this one records may still be appended.
+        now_ms = self._runtime.clock.now_ms() - 1
         due = [
             held
             for held in self._held.values()
             if held.live
             and held.asked is None
             and held.state.timer_ms is not None
-            and held.state.timer_ms <= self._runtime.clock.now_ms()
+            and held.state.timer_ms <= now_ms
         ]
         if not due:
             return
-        now_ms = self._runtime.clock.now_ms()
         try:
             ends = await self._reader.end_offsets(frozenset(held.tp for held in due))
         except Retryable as error:
