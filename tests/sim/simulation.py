@@ -18,7 +18,7 @@ from comitia.testing import LocalLog, ManualClock
 from comitia.testing.virtual_time import run_virtual
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia_aggregator.main import DELIVERIES
-from tests.sim.invariants import Commit, Seen, violations
+from tests.sim.invariants import violations
 from tests.sim.link import Link, Weather
 from tests.sim.plan import PARTITIONS, Fault, Plan, Publishing
 from tests.sim.processes import (
@@ -31,6 +31,7 @@ from tests.sim.processes import (
     agent_compose,
     settings_of,
 )
+from tests.sim.seen import Commit, Seen
 
 # After the healing everything is decided within the longest timeout and the longest pauses.
 PATIENCE_MS = 60_000
