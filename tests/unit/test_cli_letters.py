@@ -1,6 +1,7 @@
 """`comitia dlq` on a log in memory: what is open, what is put back and what is refused."""
 
 import asyncio
+import io
 import json
 import time
 from typing import Any
@@ -13,9 +14,13 @@ from comitia.runtime import dead_letters
 from comitia.topics import Names
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.assignment_pb2 import Assignment
+from comitia.v1.dead_letter_pb2 import DeadLetter as DeadLetterMessage
 from comitia.v1.decision_pb2 import DECISION_STATUS_REJECTED, Decision
 from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia.v1.task_pb2 import Task
+from comitia_cli.client.letters import Letter
+from comitia_cli.output import TextConsole
+from comitia_cli.show import letters as show
 from tests.unit.cli_support import NAMES, Panel
 from tests.unit.runtime_world import World
 
@@ -215,3 +220,25 @@ def test_marks_of_one_prefix_speak_of_its_letters() -> None:
     sent = dead_letters.mark(letter, "DISCARDED", "cli", World().runtime().codec)
     assert (sent.topic, sent.partition, sent.key) == (letter.topic, 0, None)
     assert dict(sent.headers)["comitia_resolves"] == b"5"
+
+
+def test_on_a_terminal_a_letter_is_told_in_words() -> None:
+    letter = DeadLetterMessage(
+        topic="comitia.tasks.v1",
+        service="router",
+        reason="TOO_LARGE",
+        error="the task has 9 bytes",
+        attempts=3,
+        task_id="t-1",
+        value=b"\xff" * 300,
+    )
+    record = Record("comitia.dead-letters.v1", 0, 7, 1_700_000_000_000, None, b"")
+    console = TextConsole(width=150, record=True, file=io.StringIO())
+    console.print(show.table([Letter(letter, record), Letter(letter, record, "REPLAYED")]))
+    console.print(show.whole(Letter(letter, record, "DISCARDED"), None))
+    console.print(show.whole(Letter(letter, record), {"id": "t-1"}))
+    said = console.export_text()
+    for part in ("TOO_LARGE", "open", "replayed", "tried 3 times", "2023-11-14", "comitia explain"):
+        assert part in said
+    assert "and 44 bytes more" in said
+    assert '"id": "t-1"' in said

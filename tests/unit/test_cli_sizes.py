@@ -2,13 +2,20 @@
 does not take is a line that was refused, not the end of the file.
 """
 
+import asyncio
 import json
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 import pytest
 
-from comitia_cli.client.tasks import INPUT_BYTES_MAX, TASK_BYTES_MAX
+from comitia.errors import Poison
+from comitia.ports import Ack, Outgoing, Writer
+from comitia.v1.decision_pb2 import Decision
+from comitia_cli.client.journal import Journal
+from comitia_cli.client.publishing import Publication
+from comitia_cli.client.tasks import INPUT_BYTES_MAX, TASK_BYTES_MAX, Defaults
 from tests.unit.cli_support import NAMES, Panel
 
 
@@ -84,3 +91,37 @@ def test_a_card_that_is_too_large_is_not_published(tmp_path: Path) -> None:
     done = panel.call("agents", "add", str(card))
     assert (done.exit_code, "bytes; at most 65536" in done.stderr) == (2, True), done.stderr
     assert panel.records("agents") == []
+
+
+async def test_a_task_that_the_broker_refuses_after_all_is_a_refused_line(tmp_path: Path) -> None:
+    # Somebody made the topic smaller after its limit was looked up.
+    class Smaller:
+        async def send(self, record: Outgoing) -> Awaitable[Ack]:
+            acknowledged = asyncio.get_running_loop().create_future()
+            if b"second" in (record.value or b""):
+                acknowledged.set_exception(Poison("larger than the topic takes", "TOO_LARGE"))
+            else:
+                acknowledged.set_result(Ack(record.topic, 0, 0, 0))
+            return acknowledged
+
+    class Watcher:
+        refusals: ClassVar[list[tuple[int, str]]] = []
+
+        def sent(self, line: int) -> None:
+            pass
+
+        def refused(self, line: int, why: str) -> None:
+            self.refusals.append((line, why))
+
+        def decided(self, decision: Decision) -> None:
+            pass
+
+    async def lines() -> AsyncIterator[bytes]:
+        for text in ("first", "second", "third"):
+            yield a_line(text).encode()
+
+    publication = Publication(Journal(None, "run"), Watcher())
+    await publication.publish(lines(), cast(Writer, Smaller()), "tasks", Defaults())
+    assert Watcher.refusals == [(2, "larger than the topic takes")]
+    assert (publication.tally.published, publication.tally.refused) == (2, 1)
+    assert len(publication.tally.open) == 2
