@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from comitia.broker import HOST, BrokerSettings, EmbeddedBroker
 from comitia.config import KafkaSettings, load
 from comitia.errors import ConfigError, Fenced, Poison, Retryable
-from comitia.ports import Committed, Outgoing, Reader, ReaderSpec, TopicPartition, TopicSpec
+from comitia.ports import Ack, Committed, Outgoing, Reader, ReaderSpec, TopicPartition, TopicSpec
 from comitia.runtime.kafka_client import KafkaClient
 from comitia.runtime.kafka_log import KafkaLog
 from comitia.runtime.kafka_writer import KafkaWriter
@@ -94,6 +94,20 @@ async def test_a_transaction_with_a_refused_record_aborts_and_needs_a_new_writer
     await again.commit()
     await again.close()
     assert await values(log, name, 1) == [b"second try"]
+
+
+async def test_a_batch_that_has_become_too_large_is_sent_again_in_smaller_ones(
+    log: KafkaLog,
+) -> None:
+    name = await topic(log, max_message_bytes="100000")
+    writer = await log.writer()
+    believe_no_limit(writer, name)
+    sent = [Outgoing(name, b"%d" % number + b"x" * 1_000) for number in range(300)]
+    results = await writer.append(sent)
+    assert {type(result) for result in results} == {Retryable}
+    assert all(isinstance(result, Ack) for result in await writer.append(sent))
+    assert await values(log, name, 300) == [record.value for record in sent]
+    await writer.close()
 
 
 async def test_a_topic_with_a_limit_below_a_batch_is_refused_with_advice(log: KafkaLog) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from comitia.errors import ComitiaError, Retryable
+from comitia.errors import ComitiaError, Poison, Retryable
 from comitia.ports import Ack, Outgoing
 from comitia.runtime.kafka_limits import Limits
 
@@ -33,6 +33,9 @@ class Batch:
             for index, position in enumerate(self.positions, offset):
                 results[position] = Ack(self.topic, self.partition, index, timestamp_ms)
         elif isinstance(result, ComitiaError):
+            if isinstance(result, Poison) and result.reason == "TOO_LARGE" and self.positions[1:]:
+                # Said of them together, each fits: the topic takes less than it did.
+                result = Retryable(f"{result}; to be sent again in smaller batches")
             for position in self.positions:
                 results[position] = result
         else:
@@ -42,7 +45,7 @@ class Batch:
 async def pack(
     records: Sequence[Outgoing],
     limits: Limits,
-    new: Callable[[], BatchBuilder],
+    new: Callable[[int], BatchBuilder],
     results: list[Result | None],
 ) -> list[Batch]:
     """Batches in the order to send them in: every partition's first one, every second one, ...
@@ -68,7 +71,8 @@ async def pack(
         where = (record.topic, partition)
         number, batch = latest.get(where, (-1, None))
         if batch is None or not _add(batch, record):
-            number, batch = number + 1, Batch(*where, new(), [])
+            builder = new(limits.batch_bytes(record.topic))
+            number, batch = number + 1, Batch(*where, builder, [])
             _add(batch, record)
             latest[where] = (number, batch)
             if number == len(rounds):

@@ -13,11 +13,15 @@ from comitia.ports import Outgoing, TopicSpec
 from comitia.runtime.partitioner import partition_of
 
 FindTopic = Callable[[str], Awaitable[TopicSpec]]
+# Of a batch that aiokafka fills with what is sent one by one; every topic must take it.
 BATCH_BYTES_MAX = 64 * 1024
+# Of a batch filled here, where the topic takes as much: one batch of a partition is in flight at a
+# time, so a flush should need one.
+_PACKED_BYTES_MAX = 512 * 1024
 
 
 class Limits:
-    """Limits of the topics that were looked up, kept for the writer's life.
+    """Limits of the topics that were looked up, kept until the broker says otherwise.
 
     `record_bytes_max` is the client's own limit.
     """
@@ -27,6 +31,10 @@ class Limits:
         self._record_bytes_max = record_bytes_max
         self._known: dict[str, tuple[int, int]] = {}
         self._next_without_key = 0
+
+    def forget(self, topic: str) -> None:
+        """Look `topic` up again: the broker refused what should have gone in."""
+        self._known.pop(topic, None)
 
     async def learn(self, topic: str) -> None:
         """Look `topic` up, unless that was done. ConfigError when it is missing or takes too
@@ -42,6 +50,10 @@ class Limits:
                 f" {BATCH_BYTES_MAX}, the size of a batch"
             )
         self._known[topic] = (spec.partitions, min(limit, self._record_bytes_max))
+
+    def batch_bytes(self, topic: str) -> int:
+        """How large a batch for `topic`, which was learned, is to become."""
+        return min(self._known[topic][1], _PACKED_BYTES_MAX)
 
     def place(self, record: Outgoing) -> int:
         """The partition for `record`, of a topic that was learned; Poison when it cannot go there.

@@ -13,6 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import CoordinationType
 from aiokafka.producer import sender
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import TopicPartition
 
 from comitia.runtime.kafka_client import KafkaClient
@@ -77,3 +78,11 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]
             retry_backoff_ms=_RETRY_PAUSE_MS,
             request_timeout_ms=client.request_timeout_ms,
         )
+
+    def batch(self, bytes_max: int) -> BatchBuilder:
+        """An empty batch that takes up to `bytes_max` bytes, or one larger record.
+
+        What `create_batch` makes, whose size is that of the batches of single records.
+        """
+        transactional = self._txn_manager.transactional_id is not None
+        return BatchBuilder(bytes_max, 0, is_transactional=transactional)

@@ -20,7 +20,7 @@ from functools import partial
 from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import RecordMetadata
 
-from comitia.errors import ComitiaError, Fenced, Retryable
+from comitia.errors import ComitiaError, Fenced, Poison, Retryable
 from comitia.ports import Ack, Outgoing
 from comitia.runtime import kafka_transactions
 from comitia.runtime.kafka_batches import Batch, Result, pack
@@ -91,7 +91,7 @@ class KafkaWriter:
 
     async def _append(self, records: Sequence[Outgoing], results: list[Result | None]) -> None:
         """Give each record its result: from here, or from the broker."""
-        batches = await pack(records, self._limits, self._producer.create_batch, results)
+        batches = await pack(records, self._limits, self._producer.batch, results)
         acks: list[asyncio.Future[Ack]] = []
         try:
             if self._broken:
@@ -177,6 +177,8 @@ class KafkaWriter:
         error = None if future.cancelled() else future.exception()
         if error is not None:
             mapped = self._failed(error, f"writing to {topic}")
+            if isinstance(mapped, Poison):
+                self._limits.forget(topic)
             if not ack.done():
                 ack.set_exception(mapped)
                 if self._id is not None:
