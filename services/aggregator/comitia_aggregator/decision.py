@@ -137,8 +137,9 @@ def _common(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> D
 def _list(decision: Decision, counted: Tally) -> None:
     """Put in the counted ballots and the tokens that they cost."""
     decision.ballots.extend(counted.ballots)
-    prompt = sum(ballot.usage.prompt_tokens for ballot in counted.ballots)
-    completion = sum(ballot.usage.completion_tokens for ballot in counted.ballots)
+    usages = [ballot.usage for ballot in counted.ballots if ballot.HasField("usage")]
+    prompt = sum(usage.prompt_tokens for usage in usages)
+    completion = sum(usage.completion_tokens for usage in usages)
     # Agents claim these numbers: saturate rather than overflow the field.
     decision.cost.prompt_tokens = min(prompt, 2**64 - 1)
     decision.cost.completion_tokens = min(completion, 2**64 - 1)

@@ -26,7 +26,7 @@ def key_of(value: Value, answer_format: AnswerFormat) -> str:
     if given != KIND[asked]:
         raise ValueError(f"the answer holds {given or 'no value'}, the task asks for {KIND[asked]}")
     if asked == "choice":
-        if all(value.option_id != option.id for option in answer_format.choice.options):
+        if value.option_id not in [option.id for option in answer_format.choice.options]:
             raise ValueError(f"{value.option_id[:128]!r} is none of the options")
         return value.option_id
     if asked == "number":

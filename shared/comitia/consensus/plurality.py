@@ -41,11 +41,6 @@ def settled(ballots: Iterable[Ballot], open_max: int) -> bool:
 
 def _count(ballots: Iterable[Ballot]) -> tuple[Counter[str], int]:
     """Votes by value, and the number of abstentions."""
-    votes: Counter[str] = Counter()
-    abstained = 0
-    for ballot in ballots:
-        if ballot.choice is None:
-            abstained += 1
-        else:
-            votes[ballot.choice] += 1
-    return votes, abstained
+    choices = [ballot.choice for ballot in ballots]
+    votes = Counter(choice for choice in choices if choice is not None)
+    return votes, choices.count(None)
