@@ -156,7 +156,7 @@ class _Owner:
         due = [
             held
             for held in self._held.values()
-            if held.live and held.asked is None and (held.state.timer_ms or now_ms + 1) <= now_ms
+            if held.live and held.asked is None and held.state.has_due(now_ms)
         ]
         if not due:
             return

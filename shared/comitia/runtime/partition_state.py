@@ -54,10 +54,9 @@ class PartitionState:
         """Whether `take` has something."""
         return bool(self._waiting)
 
-    @property
-    def timer_ms(self) -> int | None:
-        """When the next timer may be due."""
-        return self._timers.next_ms
+    def has_due(self, now_ms: int) -> bool:
+        """Whether a timer may be due."""
+        return self._timers.next_ms is not None and self._timers.next_ms <= now_ms
 
     def recall(self, recorded: Recorded[Decision]) -> None:
         """Remember a decision that is in the log."""
