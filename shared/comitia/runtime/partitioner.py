@@ -7,6 +7,7 @@ org.apache.kafka.clients.producer.internals.BuiltInPartitioner (MurmurHash2 by A
 public domain, seed 0x9747b28c).
 """
 
+import struct
 from functools import lru_cache
 
 _SEED = 0x9747B28C
@@ -20,8 +21,8 @@ def murmur2(data: bytes) -> int:
     length = len(data)
     digest = _SEED ^ length
     whole = length & ~3
-    for start in range(0, whole, 4):
-        word = int.from_bytes(data[start : start + 4], "little") * _MULTIPLIER & _MASK
+    for word in struct.unpack(f"<{length // 4}I", data[:whole]):
+        word = word * _MULTIPLIER & _MASK
         word = (word ^ word >> _ROTATION) * _MULTIPLIER & _MASK
         digest = (digest * _MULTIPLIER & _MASK) ^ word
     if whole < length:
