@@ -11,7 +11,7 @@ import pytest
 from comitia.effects import DeadLetter
 from comitia.errors import Overloaded, Poison
 from comitia.runtime.context import Runtime
-from comitia.runtime.dead_letter_limit import RECORDS, DeadLetterLimit
+from comitia.runtime.dead_letter_limit import RECORDS, RECORDS_AT_FIRST, DeadLetterLimit
 from comitia.runtime.dead_letters import task_refused
 from comitia.runtime.owner import OwnerSpec, run_owner
 from comitia.runtime.stream import Source, StreamSpec, run_stream
@@ -57,7 +57,7 @@ def test_a_fraction_below_the_limit_goes_on_for_ever() -> None:
 
 def test_the_first_records_after_a_start_may_all_be_poison() -> None:
     limit = DeadLetterLimit(fraction_max=0.5)
-    for _ in range(RECORDS // 2):
+    for _ in range(RECORDS_AT_FIRST // 2):
         limit.read(1)
         limit.admit(LETTER, 0)
     with pytest.raises(Overloaded):

@@ -15,6 +15,9 @@ from comitia.errors import Overloaded
 MINUTE_MS = 60_000
 # Of how many of the last records a fraction is taken: at least so many, at most twice as many.
 RECORDS = 1_000
+# After a start it is taken of so many, though fewer were read: a process that is started over and
+# over in a storm puts little aside each time.
+RECORDS_AT_FIRST = 200
 
 
 class DeadLetterLimit:
@@ -55,7 +58,7 @@ class DeadLetterLimit:
                 )
             kept.append(now_ms)
         if self._fraction_max is not None:
-            records = max(self._records, RECORDS)
+            records = max(self._records, RECORDS_AT_FIRST)
             if self._letters + 1 > self._fraction_max * records:
                 raise _storm(
                     f"{self._letters:.0f} of the last {records:.0f} records",
