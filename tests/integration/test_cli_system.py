@@ -132,6 +132,8 @@ async def test_the_commands_find_the_running_system_and_its_topics(
         rows = {(row["area"], row["name"]): row for row in map(json.loads, out.splitlines())}
         assert rows["cluster", "transactions"]["verdict"] == "ok", err
         assert rows["topics", "settings"]["verdict"] == "ok", err
+        assert rows["topics", "retention"]["verdict"] == "ok", err
+        assert "1 exactly-once" in rows["cluster", "delivery"]["words"], rows
     assert Board(where.state).read() is None
 
 

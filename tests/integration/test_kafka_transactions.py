@@ -5,8 +5,10 @@ waited for. The broker is real, a proxy before it takes the abilities away.
 import asyncio
 import uuid
 
+import aiohttp
 import pytest
 
+from comitia.broker import HOST
 from comitia.config import AggregatorSettings, load
 from comitia.errors import ConfigError, Retryable
 from comitia.ports import Outgoing, TopicSpec
@@ -14,6 +16,7 @@ from comitia.runtime.kafka_client import KafkaClient
 from comitia.runtime.kafka_log import KafkaLog
 from comitia.runtime.service import serve
 from comitia_aggregator.main import compose
+from tests.conftest import free_ports
 from tests.integration.kafka_proxy import KafkaProxy
 
 INIT_PRODUCER_ID, ADD_PARTITIONS, END_TRANSACTION = 22, 24, 26
@@ -82,3 +85,23 @@ async def test_an_aggregator_ends_on_a_broker_without_transactions_unless_told_o
         with pytest.raises(ConfigError, match="COMITIA_DELIVERY=at-least-once"):
             async with asyncio.timeout(60):
                 await serve("aggregator", settings, compose, KafkaLog.open)
+        port = free_ports(1)
+        told = load(AggregatorSettings, {**given, "delivery": "at-least-once", "http_port": port})
+        running = asyncio.create_task(serve("aggregator", told, compose, KafkaLog.open))
+        async with asyncio.timeout(60):
+            await ready(f"http://{HOST}:{port}/readyz")
+        running.cancel()
+        await asyncio.wait({running})
+
+
+async def ready(address: str) -> None:
+    """Wait until a service says that it is."""
+    async with aiohttp.ClientSession() as client:
+        while True:
+            try:
+                async with client.get(address) as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientConnectionError:
+                pass  # It does not listen yet.
+            await asyncio.sleep(0.1)
