@@ -1,5 +1,5 @@
-"""What the benchmarks share: tasks without a model's work, a client that measures, processes, and
-the report that `--json` writes.
+"""What the benchmarks share: tasks without a model's work, a client that measures, brokers and
+processes.
 
 In come the address and the prefix of a running system, out go milliseconds and tasks per second as
 a user of the system would see them: from publishing a Task to reading its Decision, by plain
@@ -7,20 +7,16 @@ aiokafka.
 """
 
 import asyncio
-import json
 import logging
 import os
-import platform
 import random
 import socket
-import statistics
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +33,6 @@ from comitia.v1.task_pb2 import Task
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 NOOP = ("noop-a", "noop-b", "noop-c")
-Figures = dict[str, float]
-Goal = dict[str, Any]
 
 _GRACE_S = 20
 _SILENCE_S = 60.0
@@ -189,13 +183,6 @@ def _check(decision: Decision) -> None:
         raise RuntimeError(f"not the decision of a full panel: {decision}")
 
 
-def quantiles(name: str, taken: Sequence[float]) -> Figures:
-    """Median and 99th percentile."""
-    ordered = sorted(taken)
-    p99 = ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
-    return {f"{name} p50 ms": statistics.median(ordered), f"{name} p99 ms": p99}
-
-
 @contextmanager
 def processes(
     commands: Sequence[Sequence[str]], env: Mapping[str, str], log: Path
@@ -255,43 +242,3 @@ async def create_topics(bootstrap: str, topics: Sequence[TopicSpec]) -> None:
 def tail(log: Path, lines: int = 30) -> str:
     """The last lines of a log."""
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
-
-
-def goal(name: str, value: float | None, op: str, wanted: float) -> Goal:
-    """One line of a report's goals; `value` None where it was not measured."""
-    return {"name": name, "value": value, "op": op, "goal": wanted}
-
-
-def reached(one: Goal) -> bool:
-    value = one["value"]
-    if value is None:
-        return False
-    return bool(value >= one["goal"] if one["op"] == ">=" else value <= one["goal"])
-
-
-def report(
-    figures: Mapping[str, float], goals: Sequence[Goal], packages: Sequence[str]
-) -> dict[str, Any]:
-    """What a benchmark found, on which machine, with which versions."""
-    return {
-        "machine": {"cpus": os.cpu_count(), "system": platform.platform()},
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in packages},
-        "figures": {name: round(value, 4) for name, value in figures.items()},
-        "goals": list(goals),
-    }
-
-
-def show(made: Mapping[str, Any], json_file: Path | None, hidden: str = "\0") -> None:
-    """Print a report but for the figures that have `hidden` in their names, and write it where
-    `--json` says.
-    """
-    for name, value in made["figures"].items():
-        if hidden not in name:
-            print(f"{value:12.2f}  {name}")
-    for one in made["goals"]:
-        verdict = "reached" if reached(one) else "missed" if one["value"] is not None else "open"
-        value = "-" if one["value"] is None else f"{one['value']:.3g}"
-        print(f"{verdict:>8}  {one['name']}: {value} {one['op']} {one['goal']}")
-    if json_file is not None:
-        json_file.write_text(json.dumps(made, indent=2) + "\n")

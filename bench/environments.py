@@ -13,7 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.common import BIN, NOOP, ROOT, Figures, processes, quantiles, tail
+from bench.common import BIN, NOOP, ROOT, processes, tail
+from bench.reports import Figures, quantiles
 from comitia.config import DirectorySettings, load
 
 PEERS = ROOT / "bench" / "peers"

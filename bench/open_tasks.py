@@ -23,19 +23,15 @@ from aiokafka import AIOKafkaProducer
 from bench.common import (
     BIN,
     NOOP,
-    Figures,
-    Goal,
     batches,
     broker,
     create_topics,
     free_ports,
-    goal,
     processes,
-    report,
-    show,
     tail,
     task_of,
 )
+from bench.reports import Figures, Goal, goal, report, show
 from bench.transport_raw import PARTITIONS, opened
 from comitia.runtime.partitioner import partition_of
 from comitia.topics import HOUR_MS, Names

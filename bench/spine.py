@@ -21,7 +21,8 @@ from pathlib import Path
 import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from bench.common import BIN, NOOP, ROOT, Client, Figures, quantiles, report, show, task_of
+from bench.common import BIN, NOOP, ROOT, Client, task_of
+from bench.reports import Figures, quantiles, report, show
 
 HOPS = 4
 

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import environments, transport_profile, transport_replicated
-from bench.common import Figures, Goal, broker, goal, report, show, tail
+from bench.common import broker, tail
+from bench.reports import Figures, Goal, goal, report, show
 from bench.transport_systems import KINDS, throughput
 from comitia.broker.relock import KAFKA
 

@@ -10,7 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.common import NOOP, Figures
+from bench.common import NOOP
+from bench.reports import Figures
 from bench.transport_systems import Command, Kind, running, tasks_of
 
 PROFILED = ("router", NOOP[0], "aggregator")

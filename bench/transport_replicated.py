@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.common import Figures, quantiles
+from bench.reports import Figures, quantiles
 from bench.transport_systems import AT_LEAST_ONCE, EXACTLY_ONCE, SKILL, Kind, running
 
 PER_SECOND = 200

@@ -17,16 +17,8 @@ from pathlib import Path
 import psutil
 from aiokafka.admin import AIOKafkaAdminClient
 
-from bench.common import (
-    BIN,
-    NOOP,
-    Client,
-    Figures,
-    create_topics,
-    processes,
-    quantiles,
-    task_of,
-)
+from bench.common import BIN, NOOP, Client, create_topics, processes, task_of
+from bench.reports import Figures, quantiles
 from comitia.topics import Names
 from comitia.v1.task_pb2 import Task
 

@@ -11,6 +11,7 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,6 +26,7 @@ KINDS = {
     "SendProduceReqHandler": "produce",
     "EndTxnHandler": "end transaction",
 }
+Do = Callable[[Any, int], Awaitable[Any]]
 Waits = dict[str, dict[str, float]]
 
 
@@ -34,19 +36,22 @@ def fresh() -> Waits:
 
 def watch(waits: Waits) -> None:
     """Put the stopwatch around the handlers of aiokafka's sender."""
-    do = sender.BaseHandler.do
 
-    async def watched(handler: Any, node: int) -> Any:
-        began = time.perf_counter()
-        done = await do(handler, node)
-        kind = KINDS.get(type(handler).__name__)
-        if kind is not None and _of_decisions(handler):
-            waits[kind]["ms"] += 1000 * (time.perf_counter() - began)
-            waits[kind]["count"] += bool(done)
-            waits[kind]["again"] += not done
-        return done
+    def watched(do: Do) -> Do:
+        async def timed(handler: Any, node: int) -> Any:
+            began = time.perf_counter()
+            # A handler of produce requests says nothing, the others whether they succeeded.
+            again = await do(handler, node) is False
+            kind = KINDS.get(type(handler).__name__)
+            if kind is not None and _of_decisions(handler):
+                waits[kind]["ms"] += 1000 * (time.perf_counter() - began)
+                waits[kind]["again" if again else "count"] += 1
+            return not again
 
-    sender.BaseHandler.do = watched
+        return timed
+
+    for handler in (sender.BaseHandler, sender.SendProduceReqHandler):
+        handler.do = watched(handler.do)
 
 
 def _of_decisions(handler: Any) -> bool:
