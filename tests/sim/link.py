@@ -1,15 +1,10 @@
-"""The network between one simulated process and the log: delays, losses, silence and death.
+"""comitia.ports.Log for a simulated process: a LocalLog at the other end of a Network.
 
-In come the calls of a process on comitia.ports.Log; out they go to a LocalLog, later, never, or
-with their acknowledgement lost, as the weather and chance have it. A frozen process gets no further
-than its next call and sends no heartbeats; a dead one never calls again and says no goodbye.
+In come the calls of the process's loops; out come what LocalLog says, or the errors of the network.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from random import Random
-from typing import TypeVar
+from collections.abc import Awaitable, Mapping, Sequence
 
 from comitia.errors import ComitiaError, Retryable
 from comitia.ports import (
@@ -22,79 +17,13 @@ from comitia.ports import (
     TopicPartition,
     TopicSpec,
 )
-from comitia.testing import LocalLog
 from comitia.testing.reader import LocalReader
 from comitia.testing.writer import LocalWriter
-
-T = TypeVar("T")
-# Who did what: process, operation, subject, what came of it.
-Tell = Callable[[str, str, str, str], None]
-# Calls in which a process dies that is armed.
-_ARMED = ("append", "commit_transaction", "writer")
-OnCommit = Callable[[str, TopicPartition, Committed], None]
+from tests.sim.network import Going, Network
 
 
-@dataclass(slots=True)
-class Weather:
-    """What the network does to every call of every process. Shares are of 1."""
-
-    chance: Random
-    slow: float = 0.0
-    slow_ms: int = 40
-    lost: float = 0.0
-    outage: bool = False
-
-    def heal(self) -> None:
-        self.slow = self.lost = 0.0
-        self.outage = False
-
-
-@dataclass(eq=False)
-class Link:
+class Link(Network):
     """Implements comitia.ports.Log for one process."""
-
-    log: LocalLog
-    name: str
-    weather: Weather
-    tell: Tell
-    on_commit: OnCommit
-    dead: bool = False
-    thawed: asyncio.Event = field(default_factory=asyncio.Event)
-    readers: list[LocalReader] = field(default_factory=list)
-    # What is called when an armed process has died in a call; None: not armed.
-    armed: Callable[[], None] | None = None
-
-    def __post_init__(self) -> None:
-        self.thawed.set()
-
-    def freeze(self) -> None:
-        """No call returns any more, no heartbeat is sent, until `thaw`."""
-        self.thawed.clear()
-        for reader in self.readers:
-            self.log.silence(reader)
-
-    def thaw(self) -> None:
-        self.thawed.set()
-
-    def die(self) -> None:
-        self.dead = True
-        self.freeze()
-
-    async def call(
-        self, operation: str, subject: str, act: Callable[[], Awaitable[T]], *, sure: bool = False
-    ) -> T:
-        """One request and its answer. `sure`: the answer is not lost where the request was not."""
-        await self._way(operation, subject)
-        await self._die_if_armed(operation, subject, "before it came")
-        result = await act()
-        await self._die_if_armed(operation, subject, "before its answer came")
-        if not sure and self._lost():
-            self.tell(self.name, operation, subject, "done, and its answer lost")
-            await asyncio.sleep(0.05)
-            raise Retryable(f"{operation}: the answer was lost")
-        if not self.thawed.is_set():
-            await self._thawed()
-        return result
 
     async def reader(self, spec: ReaderSpec) -> "LinkReader":
         async def act() -> LocalReader:
@@ -122,49 +51,18 @@ class Link:
     async def close(self) -> None:
         """The log outlives the process."""
 
-    async def _die_if_armed(self, operation: str, subject: str, when: str) -> None:
-        if self.armed is None or operation not in _ARMED or self.weather.chance.random() < 0.5:
-            return
-        died, self.armed = self.armed, None
-        self.tell(self.name, operation, subject, f"dies {when}")
-        self.die()
-        died()
-        await self._thawed()
-
-    async def _way(self, operation: str, subject: str) -> None:
-        weather = self.weather
-        if weather.slow and weather.chance.random() < weather.slow:
-            await asyncio.sleep(weather.chance.randrange(1, weather.slow_ms) / 1000)
-        if not self.thawed.is_set():
-            await self._thawed()
-        if weather.outage:
-            await asyncio.sleep(0.05)
-            raise Retryable(f"{operation}: the broker is away")
-        if self._lost():
-            self.tell(self.name, operation, subject, "lost on its way")
-            await asyncio.sleep(0.05)
-            raise Retryable(f"{operation}: the request was lost")
-
-    def _lost(self) -> bool:
-        return self.weather.lost > 0 and self.weather.chance.random() < self.weather.lost
-
-    async def _thawed(self) -> None:
-        while self.dead or not self.thawed.is_set():
-            if self.dead:
-                await asyncio.Future()  # until it is cancelled
-            await self.thawed.wait()
-
 
 class LinkReader:
     """Implements comitia.ports.Reader."""
 
-    def __init__(self, link: Link, inner: LocalReader) -> None:
+    def __init__(self, link: Network, inner: LocalReader) -> None:
         self._link = link
         self._inner = inner
         self._group = inner.spec.group or ""
 
     async def fetch(self, records_max: int, timeout_ms: int) -> Sequence[Record]:
         weather = self._link.weather
+        await self._link.hears.wait()
         if weather.slow and weather.chance.random() < 0.5:
             records_max = min(records_max, weather.chance.randrange(1, 6))
         # A fetch whose answer is lost is asked again at the same position: as if it had not been.
@@ -222,10 +120,11 @@ class LinkWriter:
     between them.
     """
 
-    def __init__(self, link: Link, inner: LocalWriter) -> None:
+    def __init__(self, link: Network, inner: LocalWriter) -> None:
         self._link = link
         self._inner = inner
         self._lost: Retryable | None = None
+        self._going: Going = set()
 
     async def send(self, record: Outgoing) -> Awaitable[Ack]:
         async def act() -> Ack:
@@ -258,7 +157,7 @@ class LinkWriter:
             return done
 
         try:
-            return await self._link.call("append", piece[0].topic, act)
+            return await self._link.travel("append", piece[0].topic, act, self._going)
         except Retryable as error:
             self._note(error)
             return [error for _ in piece]
@@ -274,15 +173,20 @@ class LinkWriter:
     async def commit(self) -> None:
         if self._lost is not None:
             raise self._lost
-        await self._link.call("commit_transaction", self._id, self._inner.commit)
+        act = self._inner.commit
+        await self._link.travel("commit_transaction", self._id, act, self._going)
         self._link.tell(self._link.name, "commit_transaction", self._id, "committed")
 
     async def abort(self) -> None:
         await self._link.call("abort_transaction", self._id, self._inner.abort)
 
     async def close(self) -> None:
-        if not self._link.dead:
-            await self._inner.close()
+        if self._link.dead:
+            return
+        if self._going:
+            # As a producer does that is stopped: what was sent arrives first.
+            await asyncio.wait(self._going)
+        await self._inner.close()
 
     @property
     def _id(self) -> str:

@@ -17,7 +17,16 @@ from tests.sim.processes import NAMES
 
 PARTITIONS = 2
 WEATHER = ("storm", "outage")
-HARMS = ("crash", "die in a call", "die in a call", "restart", "freeze", "freeze", "crash all")
+HARMS = (
+    "crash",
+    "die in a call",
+    "die in a call",
+    "restart",
+    "freeze",
+    "freeze",
+    "deafen",
+    "crash all",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +40,8 @@ class Publishing:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`kind`: crash, restart, freeze, "die in a call" (of `target`: in one of its next appends or
-    commits), "crash all" (of a service), storm, outage.
+    """`kind`: crash, restart, freeze, deafen, "die in a call" (of `target`: in one of its next
+    appends or commits), "crash all" (of a service), storm, outage.
     """
 
     at_ms: int

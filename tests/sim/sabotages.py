@@ -3,7 +3,6 @@
 Each function patches one thing in this process for good; they are for processes of their own.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -97,37 +96,6 @@ def answers_of_any_panel() -> None:
     _patch(answers, "listed", anything)
 
 
-def init_after_fold() -> None:
-    """The transactional writer is opened when the fold is done, not before."""
-    opened = take_over.open_writer
-
-    class Late:
-        """Stands in for a writer until the first transaction."""
-
-        def __init__(self, make: Callable[[], Any]) -> None:
-            self._make = make
-            self._inner: Any = None
-            self._opening = asyncio.Lock()
-
-        async def begin(self) -> None:
-            async with self._opening:
-                if self._inner is None:
-                    self._inner = await self._make()
-            await self._inner.begin()
-
-        async def close(self) -> None:
-            if self._inner is not None:
-                await self._inner.close()
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._inner, name)
-
-    async def open_late(runtime: Runtime, terms: take_over.Terms, partition: int) -> Any:
-        return Late(lambda: opened(runtime, terms, partition))
-
-    _patch(take_over, "open_writer", open_late)
-
-
 SABOTAGES: Mapping[str, Callable[[], None]] = {
     broken.__name__.replace("_", "-"): broken
     for broken in (
@@ -138,6 +106,5 @@ SABOTAGES: Mapping[str, Callable[[], None]] = {
         forget_decided_tasks,
         router_commits_before_it_publishes,
         answers_of_any_panel,
-        init_after_fold,
     )
 }

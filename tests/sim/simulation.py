@@ -19,7 +19,8 @@ from comitia.testing.virtual_time import run_virtual
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia_aggregator.main import DELIVERIES
 from tests.sim.invariants import violations
-from tests.sim.link import Link, Weather
+from tests.sim.link import Link
+from tests.sim.network import Weather
 from tests.sim.plan import PARTITIONS, Fault, Plan, Publishing
 from tests.sim.processes import (
     AGGREGATOR,
@@ -149,6 +150,11 @@ class Simulation:
 
     async def _harm(self, process: Process, fault: Fault) -> None:
         link = process.link
+        if fault.kind == "deafen" and link is not None:
+            link.deafen()
+            await asyncio.sleep(fault.for_ms / 1000)
+            link.hears.set()
+            return
         if fault.kind == "freeze" and link is not None:
             link.freeze()
             await asyncio.sleep(fault.for_ms / 1000)
