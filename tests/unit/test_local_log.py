@@ -125,6 +125,45 @@ async def test_a_silent_static_member_wakes_to_the_assignment_it_missed() -> Non
     assert (len(one.assignment()), len(two.assignment())) == (2, 1)
 
 
+async def test_who_falls_silent_while_its_fetch_waits_is_dropped_all_the_same() -> None:
+    log = await opened()
+    one, two = await log.reader(GROUP), await log.reader(GROUP)
+    fetch = asyncio.create_task(one.fetch(10, 5_000))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    log.silence(one)
+    await append(log, b"not served", min(one.assignment()).partition)
+    log.clock.advance(3_000)
+    assert len(two.assignment()) == 2
+    log.clock.advance(2_000)
+    assert list(await fetch) == []
+
+
+async def test_who_dies_while_it_joins_does_not_stay() -> None:
+    log = await opened()
+    one = await log.reader(GROUP)
+    await asyncio.sleep(0)
+    log.silence(await log.reader(ReaderSpec((TOPIC,), "group", instance_id="dying")))
+    await asyncio.sleep(0)
+    assert len(one.assignment()) == 1
+    log.clock.advance(3_000)
+    assert len(one.assignment()) == 2
+
+
+async def test_a_commit_needs_the_generation_that_its_member_was_told_of() -> None:
+    log = await opened()
+    one = await log.reader(ReaderSpec((TOPIC,), "group", instance_id="one"))
+    await asyncio.sleep(0)
+    log.silence(one)
+    two = await log.reader(ReaderSpec((TOPIC,), "group", instance_id="two"))
+    await asyncio.sleep(0)
+    (kept,) = one.assignment() - two.assignment()
+    with pytest.raises(Retryable, match="went on without"):
+        await one.commit({kept: Committed(1)})
+    await one.fetch(10, 0)
+    await one.commit({kept: Committed(1)})
+
+
 async def test_a_static_member_whose_name_was_taken_over_is_told() -> None:
     log = await opened()
     spec = ReaderSpec((TOPIC,), "group", instance_id="one")
