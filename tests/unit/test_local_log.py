@@ -133,6 +133,8 @@ async def test_who_falls_silent_while_its_fetch_waits_is_dropped_all_the_same() 
         await asyncio.sleep(0)
     log.silence(one)
     await append(log, b"not served", min(one.assignment()).partition)
+    for _ in range(3):
+        await asyncio.sleep(0)
     log.clock.advance(3_000)
     assert len(two.assignment()) == 2
     log.clock.advance(2_000)
