@@ -194,7 +194,11 @@ def processes(
             for command in commands:
                 running.append(
                     subprocess.Popen(
-                        list(command), env={**os.environ, **env}, cwd=ROOT, stderr=output
+                        list(command),
+                        env={**os.environ, **env},
+                        cwd=ROOT,
+                        stdout=output,
+                        stderr=output,
                     )
                 )
             yield running

@@ -35,7 +35,8 @@ WARM = 100
 
 
 def connect(bootstrap: str) -> Any:
-    return Client.connect(bootstrap, provisioning=ProvisioningConfig(True, 4))
+    # Without a logger: FastStream would write two lines for every message.
+    return Client.connect(bootstrap, provisioning=ProvisioningConfig(True, 4), logger=None)
 
 
 async def serve(bootstrap: str, name: str) -> None:
