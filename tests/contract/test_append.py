@@ -20,7 +20,7 @@ async def test_every_partition_keeps_the_order_of_what_is_appended(world: World)
     writer = await world.writer()
     # Several batches of a partition, and two appends one after the other.
     sent = [
-        Outgoing(topic, b"%d" % n + b"x" * 300, partition=partition)
+        Outgoing(topic, b"%d" % n + b"x" * 1_400, partition=partition)
         for n in range(500)
         for topic, partition in places_to_go
     ]
