@@ -5,6 +5,7 @@ with transactions, committed as one, or kept in the dead letters with something 
 lets the task end. Orders to stop work are left to the caller: they are no part of a transaction.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 
@@ -22,6 +23,9 @@ from comitia.v1.decision_pb2 import Decision
 from comitia.v1.panel_event_pb2 import PanelEvent
 
 _LOG = logging.getLogger("comitia.owner")
+# A partition's transactions begin at least so far apart. One costs the brokers as much as hundreds
+# of records: under load fewer and fuller ones decide a third more tasks on the same machine.
+_TRANSACTIONS_APART_MS = 20
 
 
 def stop_orders(batch: Sequence[Pending]) -> list[Job]:
@@ -52,6 +56,7 @@ class Outlet:
         self._writer = writer
         self._tp = tp
         self._transactional = transactional
+        self._began_ms = 0.0
         self._delivery = Delivery(runtime, writer, own, again=not transactional)
 
     async def flush(self, batch: Sequence[Pending]) -> None:
@@ -65,7 +70,7 @@ class Outlet:
             await self._deliver(batch)
             return
         clock = self._runtime.clock
-        began_ms = clock.monotonic_ms()
+        began_ms = self._began_ms = clock.monotonic_ms()
         await self._writer.begin()
         await self._deliver(batch)
         try:
@@ -75,6 +80,12 @@ class Outlet:
             raise Retryable(f"the broker refused a record of a transaction: {refused}") from refused
         took_ms = clock.monotonic_ms() - began_ms
         self._runtime.telemetry.record(TRANSACTION_DURATION, took_ms / 1000)
+
+    async def rest(self) -> None:
+        """After a flush: let what gets ready now go together, if the last transaction is young."""
+        if self._transactional:
+            young_ms = self._runtime.clock.monotonic_ms() - self._began_ms
+            await asyncio.sleep(max(0.0, _TRANSACTIONS_APART_MS - young_ms) / 1000)
 
     async def close(self) -> None:
         """Give the writer back. A transaction that is open stays so for the next owner to end."""

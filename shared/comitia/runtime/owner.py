@@ -228,6 +228,7 @@ class _Owner:
                 await held.outlet.flush(batch)
                 held.state.done()
                 self._aside.put(orders)
+                await held.outlet.rest()
 
     async def _commit(self) -> None:
         live = [held for held in self._held.values() if held.live]
