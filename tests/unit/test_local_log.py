@@ -141,6 +141,18 @@ async def test_who_falls_silent_while_its_fetch_waits_is_dropped_all_the_same() 
     assert list(await fetch) == []
 
 
+async def test_who_falls_silent_just_as_its_fetch_begins_is_dropped_too() -> None:
+    log = await opened()
+    one, two = await log.reader(GROUP), await log.reader(GROUP)
+    fetch = asyncio.create_task(one.fetch(10, 5_000))
+    await asyncio.sleep(0)
+    log.silence(one)
+    await asyncio.sleep(0)
+    log.clock.advance(3_000)
+    assert len(two.assignment()) == 2
+    fetch.cancel()
+
+
 async def test_who_dies_while_it_joins_does_not_stay() -> None:
     log = await opened()
     one = await log.reader(GROUP)

@@ -66,7 +66,7 @@ def test_a_tombstone_takes_its_card_out_and_no_other() -> None:
     for card in (first, second):
         table.on_card("", Recorded(card, "agents", 0, 0, 0))
     table.on_card(f"ann@2@{digest_of(first)}", None)
-    for nonsense in ("nonsense", "ann@²@x", f"ann@{'9' * 5_000}@x"):
+    for nonsense in ("nonsense", "ann", "ann@@", "ann@3@", "ann@²@x", f"ann@{'9' * 5_000}@x"):
         table.on_card(nonsense, None)
     assert skills(table) == ["v2"]
     table.on_card(f"ann@2@{digest_of(second)}", None)

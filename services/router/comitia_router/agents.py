@@ -87,7 +87,8 @@ class AgentTable:
     def forget(self, name: str, version: int, digest: str) -> None:
         """Take a card out; nothing happens when it is not there."""
         known = self._agents.get(name)
-        if known is not None and known.cards.get(version, ("",))[0] == digest:
+        first = known.cards.get(version) if known is not None else None
+        if known is not None and first is not None and first[0] == digest:
             del known.cards[version]
 
     def remove(self, key: str) -> None:

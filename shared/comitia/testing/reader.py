@@ -51,8 +51,8 @@ class LocalReader:
 
     async def fetch(self, records_max: int, timeout_ms: int) -> Sequence[Record]:
         self.give_up_ms = self._log.clock.monotonic_ms() + timeout_ms
-        await asyncio.sleep(0)
         self._silent = False
+        await asyncio.sleep(0)
         try:
             async with asyncio.timeout(timeout_ms / 1000 if timeout_ms > 0 else None):
                 while True:
