@@ -1,1 +1,3 @@
-"""Chaos: real services on real brokers under faults, and a checker that shares no code with them."""
+"""Chaos: real services on real brokers under faults, and a checker that shares no code with
+them.
+"""
