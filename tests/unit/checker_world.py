@@ -12,11 +12,12 @@ from tests.chaos.checker.partitions import partition_of
 from tests.chaos.checker.wire import messages
 
 AGENTS = ("ann", "bob", "cid")
-TASK, PANEL = "t-1", "t-1@one"
+TASK, PANEL, OTHER = "t-1", "t-1@one", "t-1@two"
 HOME = partition_of(TASK.encode(), 4)
 START_MS, TIMEOUT_MS = 1_000_000, 5_000
 DEADLINE_MS = START_MS + TIMEOUT_MS
 DECIDED_MS = START_MS + 40
+LATER_MS = DEADLINE_MS + 10
 STATUS = {name: number for number, name in messages().names_of("DecisionStatus").items()}
 LISTS = {
     "tasks": "tasks",
@@ -165,4 +166,41 @@ def good() -> World:
         world.commit(f"agent.{agent}", f"inbox.{agent}", (0, 1), at_ms=DECIDED_MS + 10)
     world.evidence.manifest = [{"id": TASK, "kind": "plain"}]
     world.evidence.plain_decisions = 0
+    return world
+
+
+def end(world: World, **fields: object) -> World:
+    """`world` with a decision like the good one but for `fields`."""
+    world.decide({**decision(), **fields}, at_ms=LATER_MS)
+    return world
+
+
+def with_ballot(world: World, options: str = "aab", **fields: object) -> World:
+    """`world` decided with a first ballot like the good one but for `fields`."""
+    made = decision(options=options)
+    made["ballots"][0].update(fields)
+    return end(world, ballots=made["ballots"])
+
+
+def opened_twice(options: str = "aab") -> World:
+    """Two panels, the second answered."""
+    world = routed("")
+    world.assign(OTHER)
+    world.open(OTHER)
+    for seat, option in enumerate(options):
+        world.answer(seat, option, OTHER)
+    return world
+
+
+def letter(world: World, topic: str, offset: int, **fields: object) -> None:
+    made = {"topic": f"comitia.{topic}.v1", "offset": offset, "key": "", "value": "", **fields}
+    world.put("dead-letters", make("DeadLetter", made))
+
+
+def poisoned() -> World:
+    """A task of no protobuf, refused, with its letter."""
+    world = World()
+    poison = world.put("tasks", b"\xff\xff")
+    letter(world, "tasks", poison.offset, key="dC0x", value="//8=", taskId=TASK)
+    world.say({"taskRefused": {"status": STATUS["REJECTED"]}})
     return world

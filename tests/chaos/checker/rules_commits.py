@@ -107,10 +107,11 @@ def _tasks(history: History, kept: dict[tuple[str, int, int], int]) -> Iterator[
 
 
 def _assignments(history: History, kept: dict[tuple[str, int, int], int]) -> Iterator[Work]:
-    stopped: dict[tuple[str, str], int] = {}
+    # An order names the task: its duplicate panels' assignments are not worked on any more either.
+    stopped: dict[str, int] = {}
     for seen in history.evidence.control:
         if seen.message is not None:
-            stopped.setdefault((seen.message.task_id, seen.message.panel_id), seen.at_ms)
+            stopped.setdefault(seen.message.task_id, seen.at_ms)
     for seen in history.evidence.inboxes:
         done_ms = kept.get(seen.place, NEVER)
         if seen.message is None:
@@ -124,7 +125,7 @@ def _assignments(history: History, kept: dict[tuple[str, int, int], int]) -> Ite
             done_ms,
             _first_ms(answers),
             assignment.deadline_ms,
-            stopped.get((assignment.task.id, assignment.panel_id), NEVER),
+            stopped.get(assignment.task.id, NEVER),
         )
         yield Work(*seen.place, done_ms, f"assignment {assignment.id}")
 
