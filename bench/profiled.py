@@ -17,8 +17,9 @@ from types import FrameType
 from typing import Any
 
 INTERVAL_S = 0.002
+REST = "network, loops and the rest"
 # (part of the file's name, function or "" for any, step): the first that fits, from the innermost
-# call outwards.
+# call outwards. A step "" says nothing: the call around it may.
 STEPS: tuple[tuple[str, str, str], ...] = (
     ("aiokafka/producer/transaction_manager.py", "", "transaction"),
     ("runtime/kafka_writer.py", "begin", "transaction"),
@@ -28,7 +29,11 @@ STEPS: tuple[tuple[str, str, str], ...] = (
     ("runtime/codec.py", "encode", "encode"),
     ("bench/raw_pipe.py", "decoded", "decode"),
     ("bench/raw_pipe.py", "_encoded", "encode"),
+    ("bench/transport_raw.py", "main", ""),
+    ("bench/transport_raw.py", "serve", ""),
     ("bench/transport_raw.py", "", "step"),
+    ("/main.py", "main", ""),
+    ("/main.py", "compose", ""),
     ("bench/noop_agent.py", "answer", "step"),
     ("comitia_router/", "", "step"),
     ("comitia_aggregator/", "", "step"),
@@ -51,7 +56,7 @@ class Sampler:
     def __init__(self) -> None:
         self.samples: Counter[str] = Counter()
         self.functions: Counter[str] = Counter()
-        self._steps: dict[tuple[str, str], str | None] = {}
+        self._steps: dict[tuple[str, str], str] = {}
         self._began = time.process_time()
 
     def start(self) -> None:
@@ -84,18 +89,18 @@ class Sampler:
             self.functions[f"{'/'.join(code.co_filename.split('/')[-2:])}:{code.co_name}"] += 1
         while frame is not None:
             step = self._step(frame.f_code.co_filename, frame.f_code.co_name)
-            if step is not None:
+            if step:
                 self.samples[step] += 1
                 return
             frame = frame.f_back
-        self.samples["event loop and the rest"] += 1
+        self.samples[REST] += 1
 
-    def _step(self, file: str, function: str) -> str | None:
+    def _step(self, file: str, function: str) -> str:
         place = (file, function)
         if place not in self._steps:
             self._steps[place] = next(
                 (step for part, name, step in STEPS if part in file and name in ("", function)),
-                None,
+                "",
             )
         return self._steps[place]
 

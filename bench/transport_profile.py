@@ -11,19 +11,12 @@ import tempfile
 from pathlib import Path
 
 from bench.common import NOOP
+from bench.profiled import REST
 from bench.reports import Figures
 from bench.transport_systems import Command, Kind, running, tasks_of
 
 PROFILED = ("router", NOOP[0], "aggregator")
-STEPS = (
-    "fetch",
-    "decode",
-    "step",
-    "encode",
-    "produce",
-    "transaction",
-    "event loop and the rest",
-)
+STEPS = ("fetch", "decode", "step", "encode", "produce", "transaction", REST)
 
 
 async def profile(kind: Kind, bootstrap: str, log: Path, tasks: int) -> Figures:
@@ -46,7 +39,7 @@ async def profile(kind: Kind, bootstrap: str, log: Path, tasks: int) -> Figures:
 
 def table(figures: Figures, letters: str) -> str:
     """The figures of several systems (`letters`) as a table for a person."""
-    lines = [f"{'us of processor time per decision':36}" + "".join(f"{x:>8}" for x in letters)]
+    lines = [f"{'us of processor time per decision':44}" + "".join(f"{x:>8}" for x in letters)]
     for role in PROFILED:
         for step in STEPS:
             name = f"{role}: {step} us/decision"
@@ -54,7 +47,7 @@ def table(figures: Figures, letters: str) -> str:
             shown = "".join(
                 f"{value:8.1f}" if value is not None else f"{'-':>8}" for value in values
             )
-            lines.append(f"{role + ': ' + step:36}{shown}")
+            lines.append(f"{role + ': ' + step:44}{shown}")
     return "\n".join(lines)
 
 
