@@ -5,6 +5,7 @@ log was reached that somebody waits for.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from comitia.errors import Poison, Retryable
@@ -13,6 +14,7 @@ from comitia.runtime.codec import UNREADABLE
 from comitia.runtime.context import Runtime
 from comitia.runtime.delivery import trace_of
 from comitia.runtime.flush import Outlet
+from comitia.runtime.open_tasks import Pending
 from comitia.runtime.partition_state import PartitionState
 from comitia.telemetry import spans
 from comitia.telemetry.names import ANSWERS_DROPPED, Attribute
@@ -25,7 +27,8 @@ class Held:
     """`folding`: records are taken in. `live`: folded to `end`, so that effects go out.
 
     `again`: it was taken over before, and that failed. `asked` is (now, end) of the question that
-    goes before timers.
+    goes before timers. `flushing`: a transaction may be open here; `written`: the last offset that
+    we wrote to this partition ourselves.
     """
 
     tp: TopicPartition
@@ -36,6 +39,8 @@ class Held:
     live: bool = False
     end: int = 0
     asked: tuple[int, int] | None = None
+    flushing: bool = False
+    written: int = -1
     caught_up: asyncio.Event = field(default_factory=asyncio.Event)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -70,6 +75,36 @@ class Held:
         """Not ours any more, or to be taken over again: forget all that was folded."""
         self.folding = self.live = False
         self.state.drop()
+
+    def wants_end(self, now_ms: int) -> bool:
+        """Whether timers are due at `now_ms` and the log's end may be asked for.
+
+        It may not while a transaction of our own is open here: nothing behind that can be read, and
+        the end that we are told is where it began.
+        """
+        free = self.live and self.asked is None and not self.flushing
+        return free and self.state.has_due(now_ms)
+
+    def told_end(self, now_ms: int, end: int) -> None:
+        """The end that was asked for at `now_ms`: fire timers, if all before it was folded."""
+        if end <= self.written:
+            return  # the marker of our transaction is still on its way: ask again
+        if self.state.next >= end:
+            self.state.fire(now_ms)
+            self.wake.set()
+        else:
+            self.asked = (now_ms, end)
+
+    def note(self, batch: Sequence[Pending]) -> None:
+        """A flush is done: remember how far it wrote into this very partition."""
+        self.flushing = False
+        here = [
+            ack.offset
+            for pending in batch
+            for _, ack in pending.job.acks
+            if ack.topic == self.tp.topic and ack.partition == self.tp.partition
+        ]
+        self.written = max((self.written, *here))
 
     async def close(self) -> None:
         """Give the writer back."""

@@ -61,8 +61,8 @@ async def run_owner(runtime: Runtime, spec: OwnerSpec) -> None:
     """Own partitions until `runtime.stop`; then deliver what is due, and commit."""
     try:
         await _Owner(runtime, spec).run()
-    except Stopped:
-        return
+    except* Stopped:
+        pass  # asked to stop before there was a broker
 
 
 class _Owner:
@@ -153,11 +153,7 @@ class _Owner:
         """Where timers are due: ask for the log's end; they fire when it has been read."""
         # The last millisecond that is over: in this one records may still be appended.
         now_ms = self._runtime.clock.now_ms() - 1
-        due = [
-            held
-            for held in self._held.values()
-            if held.live and held.asked is None and held.state.has_due(now_ms)
-        ]
+        due = [held for held in self._held.values() if held.wants_end(now_ms)]
         if not due:
             return
         try:
@@ -167,11 +163,7 @@ class _Owner:
             return
         self._runtime.health.set("timers", None)
         for held in due:
-            if held.state.next >= ends[held.tp]:
-                held.state.fire(now_ms)
-                held.wake.set()
-            else:
-                held.asked = (now_ms, ends[held.tp])
+            held.told_end(now_ms, ends[held.tp])
 
     async def _own(self, tp: TopicPartition, former: "asyncio.Task[None] | None") -> None:
         """Take the partition over and send what becomes due; again after every failure."""
@@ -225,7 +217,9 @@ class _Owner:
             held.wake.clear()
             while held.outlet is not None and (batch := held.state.take(_FLUSH_MAX)):
                 orders = stop_orders(batch)
+                held.flushing = True
                 await held.outlet.flush(batch)
+                held.note(batch)
                 held.state.done()
                 self._aside.put(orders)
                 await held.outlet.rest()
