@@ -127,6 +127,21 @@ def test_metrics_are_exposed_for_prometheus() -> None:
     telemetry.shutdown()
 
 
+def test_a_counter_sums_up_by_attributes_whatever_their_order() -> None:
+    telemetry = setup("router", "i", {})
+    for amount, attributes in (
+        (2, {"a": "1", "b": "2"}),
+        (3, {"b": "2", "a": "1"}),
+        (7, {"a": "3", "b": "2"}),
+    ):
+        telemetry.add(names.SENT, amount, attributes)
+    for _ in range(2):
+        text = telemetry.exposition().decode()
+        assert 'messaging_client_sent_messages_total{a="1",b="2"} 5.0' in text
+        assert 'messaging_client_sent_messages_total{a="3",b="2"} 7.0' in text
+    telemetry.shutdown()
+
+
 def traced(telemetry: Telemetry) -> InMemorySpanExporter:
     exporter = InMemorySpanExporter()
     telemetry.trace(tracers(Resource.create({}), SimpleSpanProcessor(exporter)))

@@ -139,7 +139,7 @@ class Delivery:
         return Publish(self._control, effect.task_id, message)
 
     async def _send_all(self, items: list[_Item]) -> None:
-        backoff = Backoff(self._runtime.instance)
+        backoff: Backoff | None = None
         while True:
             again, error = await self._attempt(items)
             if error is None:
@@ -149,6 +149,7 @@ class Delivery:
             self._runtime.health.set("publish", str(error))
             self._runtime.telemetry.add(RETRIES, len(again), {Attribute.COMITIA_REASON: "publish"})
             items = again
+            backoff = backoff or Backoff(self._runtime.instance)
             await asyncio.sleep(backoff.next_ms() / 1000)
         self._runtime.health.set("publish", None)
 

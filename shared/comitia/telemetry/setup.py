@@ -13,7 +13,7 @@ from importlib.metadata import version
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Observation
+from opentelemetry.metrics import CallbackOptions, Histogram, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -29,6 +29,7 @@ Attributes = Mapping[str, str]
 # (value, attributes) of each point of a gauge.
 Points = Callable[[], list[tuple[float, Attributes]]]
 SCOPE = "comitia"
+_NO_ATTRIBUTES: frozenset[tuple[str, str]] = frozenset()
 
 
 class Telemetry:
@@ -40,7 +41,7 @@ class Telemetry:
         self._meters = meters
         self._meter = meters.get_meter(SCOPE)
         self._registry = registry
-        self._counters: dict[str, Counter] = {}
+        self._counts: dict[str, dict[frozenset[tuple[str, str]], int]] = {}
         self._histograms: dict[str, Histogram] = {}
 
     def trace(self, tracers: TracerProvider) -> None:
@@ -49,12 +50,24 @@ class Telemetry:
         self.tracer = tracers.get_tracer(SCOPE)
 
     def add(self, metric: Metric, amount: int, attributes: Attributes | None = None) -> None:
-        """Add to a counter. Loops add once per batch."""
-        counter = self._counters.get(metric.name)
-        if counter is None:
-            counter = self._meter.create_counter(metric.name, metric.unit, metric.description)
-            self._counters[metric.name] = counter
-        counter.add(amount, attributes)
+        """Add to a counter, from the event loop's thread. Loops add once per batch.
+
+        Sums are kept here and read when metrics are collected: adding to OpenTelemetry's own
+        counters takes ten times as long, a fifth of what a single task costs a service.
+        """
+        counts = self._counts.get(metric.name)
+        if counts is None:
+            counts = self._counts[metric.name] = {}
+            self._count(metric, counts)
+        point = frozenset(attributes.items()) if attributes else _NO_ATTRIBUTES
+        counts[point] = counts.get(point, 0) + amount
+
+    def _count(self, metric: Metric, counts: Mapping[frozenset[tuple[str, str]], int]) -> None:
+        def read(_: CallbackOptions) -> list[Observation]:
+            # Exporters collect in a thread of their own.
+            return [Observation(count, dict(point)) for point, count in tuple(counts.items())]
+
+        self._meter.create_observable_counter(metric.name, [read], metric.unit, metric.description)
 
     def record(self, metric: Metric, value: float, attributes: Attributes | None = None) -> None:
         """Add an observation to a histogram."""
