@@ -63,6 +63,7 @@ class Plan:
     agent_processes: int
     slowest_ms: int
     slow: float
+    slow_ms: int
     lost: float
     publishings: tuple[Publishing, ...]
     faults: tuple[Fault, ...]
@@ -88,8 +89,9 @@ def make(seed: int) -> Plan:
         agents={f"a{n}": chance.random() < 0.3 for n in range(chance.choice([2, 3, 3]))},
         agent_processes=chance.choice([1, 1, 2]),
         slowest_ms=chance.choice([50, 500, 2_000]),
-        slow=chance.choice([0.1, 0.3, 0.6]),
-        lost=chance.choice([0.0, 0.0, 0.01, 0.03]),
+        slow=chance.choice([0.1, 0.3, 0.6, 0.9]),
+        slow_ms=chance.choice([40, 40, 40, 600]),
+        lost=chance.choice([0.0, 0.0, 0.01, 0.03, 0.1]),
         publishings=tuple(_publishings(chance)),
         faults=(),
         heal_ms=7_000,

@@ -61,7 +61,7 @@ class Simulation:
         self.log = LocalLog(
             self.clock, session_timeout_ms=SESSION_MS, transaction_timeout_ms=TRANSACTION_MS
         )
-        self.weather = Weather(Random(f"weather {plan.seed}"), plan.slow, lost=plan.lost)
+        self.weather = Weather(Random(f"weather {plan.seed}"), plan.slow, plan.slow_ms, plan.lost)
         self.commits: list[Commit] = []
         self.script = Script(plan.seed, plan.slowest_ms)
         self.processes = {name: self._process(*place) for place in plan.processes()
