@@ -7,6 +7,7 @@ listener, whose advertised address is the proxy's, so a service never learns of 
 """
 
 import asyncio
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,8 @@ class Cluster:
     def start(self) -> None:
         """Start all brokers and return; `in_sync` tells when they serve."""
         self._lock.acquire()
+        # Brokers that live for minutes, and restart, gain nothing from the optimising compiler.
+        os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1"
         installation = Installation(find_java(), resolve_jars(self._settings.cache_dir))
         prepare(self._settings, installation)
         for number, door in enumerate(self.doors):

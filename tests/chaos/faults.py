@@ -18,7 +18,7 @@ from tests.chaos.services import COUNTS, FAKETIME, Member
 from tests.chaos.watch import Watch
 
 # So long a fault waits for a moment in which decisions are written.
-BUSY_WAIT_S = 3
+BUSY_WAIT_S = 6
 Target = Literal["owner", "aggregators", "router", "agent", "router or agent", "any", "broker"]
 Harm = Callable[[Harms, list[Member], random.Random], Coroutine[object, object, None]]
 

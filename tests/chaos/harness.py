@@ -190,6 +190,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--faults", type=int, default=100, help="as many as fit into the time")
     parser.add_argument("--seconds", type=int, default=120, help="how long faults fall")
     parser.add_argument("--sabotage", default="", help="a name that tests.chaos.sabotage knows")
+    parser.add_argument("--keep", action="store_true", help="keep the logs of a run that passes")
     parser.add_argument("--json", type=Path)
     return parser.parse_args(arguments)
 
@@ -209,13 +210,15 @@ def main() -> int:
     if chosen.json:
         text = json.dumps(report(chosen.seed, figures, violations), indent=2)
         chosen.json.write_text(text + "\n")
-    if not violations:
+    if not violations and not chosen.keep:
         shutil.rmtree(folder)
+    if not violations:
         return 0
     for what in violations:
         print(f"VIOLATION {what}")
-    asked = {name: value for name, value in vars(chosen).items() if value and name != "json"}
-    options = " ".join(f"--{name} {value}" for name, value in asked.items())
+    names = ("seed", "tasks", "faults", "seconds", "sabotage")
+    asked = {name: getattr(chosen, name) for name in names}
+    options = " ".join(f"--{name} {value}" for name, value in asked.items() if value)
     print(f"replay: python -m tests.chaos.harness {options}\nlogs of all processes: {folder}")
     return 1
 
