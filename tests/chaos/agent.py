@@ -39,6 +39,8 @@ async def answer(recorded: Recorded[Assignment]) -> Sequence[Effect]:
     draw = zlib.crc32(f"{assignment.task.id}/{assignment.seat}/{assignment.round}".encode())
     fate, delay, vote = draw % 1_000, (draw >> 10) % 1_000 / 1_000, (draw >> 20) % 100
     if fate < SILENT:
+        # Held until nobody waits for it: an assignment let go sooner would be one that was lost.
+        await asyncio.sleep((assignment.deadline_ms - recorded.append_ms) / 1_000)
         return ()
     await asyncio.sleep(delay * (SLOW_MS if fate < SILENT + SLOW else SOON_MS) / 1_000)
     options = assignment.task.format.choice.options
@@ -63,6 +65,7 @@ async def compose(service: Service[ServiceSettings]) -> None:
     await persist(runtime, "broker", lambda: publish_cards(service, names))
     for name in names:
         workers = Workers(runtime, WorkersSpec(name, IN_FLIGHT_MAX, answer, stopped))
+        stopped.listen(workers.stop_task)
         service.start(workers.run(), f"inbox {name}")
 
 
