@@ -37,7 +37,12 @@ class Link(Network):
 
     async def writer(self, transactional_id: str | None = None) -> "LinkWriter":
         subject = transactional_id or ""
-        inner = await self.call("writer", subject, lambda: self.log.writer(transactional_id))
+
+        async def act() -> LocalWriter:
+            await self.weather.settled(subject)
+            return await self.log.writer(transactional_id)
+
+        inner = await self.call("writer", subject, act)
         if transactional_id is not None:
             self.tell(self.name, "writer", subject, "opened")
         return LinkWriter(self, inner)
@@ -168,14 +173,32 @@ class LinkWriter:
 
     async def begin(self) -> None:
         self._lost = None
+        await self._link.weather.settled(self._id)
         await self._inner.begin()
 
     async def commit(self) -> None:
         if self._lost is not None:
             raise self._lost
-        act = self._inner.commit
-        await self._link.travel("commit_transaction", self._id, act, self._going)
+        await self._link.travel("commit_transaction", self._id, self._commit, self._going)
         self._link.tell(self._link.name, "commit_transaction", self._id, "committed")
+
+    async def _commit(self) -> None:
+        """As on a broker: the answer may come before the markers that readers wait for."""
+        weather, inner = self._link.weather, self._inner
+        inner._alive()
+        refused = any(ack.exception() is not None for ack in inner._acks)
+        if inner.transaction is None or refused or weather.chance.random() >= weather.slow:
+            await inner.commit()
+            return
+        # From here on neither its timeout nor a successor can end it otherwise.
+        weather.prepared.add(inner.transaction)
+        inner.transaction.begun_ms = self._link.log.clock.now_ms()
+        weather.settling[self._id] = asyncio.ensure_future(self._settle())
+
+    async def _settle(self) -> None:
+        weather = self._link.weather
+        await asyncio.sleep(weather.chance.randrange(1, weather.slow_ms) / 1000)
+        await self._inner.commit()
 
     async def abort(self) -> None:
         await self._link.call("abort_transaction", self._id, self._inner.abort)
@@ -186,6 +209,7 @@ class LinkWriter:
         if self._going:
             # As a producer does that is stopped: what was sent arrives first.
             await asyncio.wait(self._going)
+        await self._link.weather.settled(self._id)
         await self._inner.close()
 
     @property

@@ -17,6 +17,7 @@ from comitia.ports import (
     TopicPartition,
 )
 from comitia.testing import LocalLog
+from comitia.testing.partition import Transaction
 from comitia.testing.reader import LocalReader
 
 T = TypeVar("T")
@@ -38,6 +39,14 @@ class Weather:
     slow_ms: int = 40
     lost: float = 0.0
     outage: bool = False
+    # Transactions that are committed for good while their markers are still being written, by id.
+    settling: dict[str, "asyncio.Future[None]"] = field(default_factory=dict)
+    prepared: set[Transaction] = field(default_factory=set)
+
+    async def settled(self, transactional_id: str) -> None:
+        """Wait until the last transaction of this id has its markers."""
+        while (settling := self.settling.get(transactional_id)) and not settling.done():
+            await asyncio.wait({settling})
 
     def heal(self) -> None:
         self.slow = self.lost = 0.0

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from comitia.ports import Record, TopicPartition
 from comitia.testing import LocalLog
+from comitia.testing.partition import Partition, Transaction
 from comitia.v1.answer_pb2 import Answer
 from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.dead_letter_pb2 import DeadLetter
@@ -46,16 +47,22 @@ class Seen:
     plan: Plan
     commits: list[Commit]
     delivery: Delivery
+    # Transactions that nothing can undo, with or without their markers.
+    prepared: set[Transaction]
 
     def ends(self) -> dict[TopicPartition, int]:
-        """Where answers and decisions are looked for ends: of decisions what is stable, of the rest
-        all that was appended.
+        """Where answers and decisions are looked for ends: of decisions what will stand, of the
+        rest all that was appended.
         """
         return {
-            TopicPartition(name, p.number): p.end(read_committed=name == DECISIONS)
+            TopicPartition(name, p.number): self._standing(p) if name == DECISIONS else p.end(False)
             for name in (EVENTS, DECISIONS, LETTERS)
             for p in self.log.topic(name).partitions
         }
+
+    def _standing(self, partition: Partition) -> int:
+        open_at = [at for one, at in partition._open.items() if one not in self.prepared]
+        return min(open_at, default=partition.high_watermark)
 
     def records(self, topic: str) -> Iterator[Record]:
         for partition in self.log.topic(topic).partitions:

@@ -208,7 +208,7 @@ class Simulation:
 
     def _seen(self) -> Seen:
         delivery = DELIVERIES["exactly-once" if self.plan.exactly_once else "at-least-once"]
-        return Seen(self.log, self.plan, self.commits, delivery)
+        return Seen(self.log, self.plan, self.commits, delivery, self.weather.prepared)
 
     def _tell(self, who: str, operation: str, subject: str, what: str) -> None:
         subject = subject.replace("comitia.", "").replace(".v1", "")
