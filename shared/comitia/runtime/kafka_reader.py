@@ -65,17 +65,27 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self._joined = False
 
     def on_partitions_revoked(self, revoked: Iterable[KafkaPartition]) -> None:
-        lost = _ours(revoked)
-        if self._joined and self.spec.instance_id is not None and not self._member():
-            # Before it joins again, which would put out whoever has the name by now.
-            self.error = Superseded(
-                f"group {self.spec.group} has dropped this process, {self.spec.instance_id}: it"
-                " stood still for longer than its session (COMITIA_SESSION_TIMEOUT_MS), or another"
-                " process has the same COMITIA_INSTANCE_ID; it ends, and may be started again"
-            )
+        if self.lost(revoked):
+            # Ends aiokafka's coordination, which would go on to join again and put out whoever has
+            # the name by now.
+            raise asyncio.CancelledError
+
+    def lost(self, revoked: Iterable[KafkaPartition]) -> bool:
+        """Say which partitions are gone; whether the member itself is, which the next fetch
+        raises.
+        """
+        partitions = _ours(revoked)
         # aiokafka also revokes nothing, before the first join.
-        if lost:
-            self._call(self.spec.on_revoked, lost)
+        if partitions:
+            self._call(self.spec.on_revoked, partitions)
+        if not self._joined or self.spec.instance_id is None or self._member():
+            return False
+        self.error = Superseded(
+            f"group {self.spec.group} has dropped this process, {self.spec.instance_id}: it"
+            " stood still for longer than its session (COMITIA_SESSION_TIMEOUT_MS), or another"
+            " process has the same COMITIA_INSTANCE_ID; it ends, and may be started again"
+        )
+        return True
 
     def on_partitions_assigned(self, assigned: Iterable[KafkaPartition]) -> None:
         self._joined = True
@@ -253,7 +263,8 @@ class KafkaReader:
         former, held = self._consumer, self._consumer.assignment()
         if self._spec.group is None and not self._stood_at:
             self._stood_at = {tp: await former.position(tp) for tp in held}
-        self._listener.on_partitions_revoked(held if self._spec.group else ())
+        if self._listener.lost(held if self._spec.group else ()):
+            return
         await self._stop(former)
         self._consumer = self._make()
         await self.start(_ours(self._stood_at))
