@@ -1,12 +1,16 @@
-"""The owner loop at two edges: a timer behind a transaction of its own, and a stop before there is
-a broker.
+"""The owner loop at its edges: a timer behind a transaction of its own, whose marker may be late,
+and a stop before there is a broker.
 """
 
 import asyncio
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from comitia.errors import Retryable
+from comitia.ports import Ack, TopicPartition
+from comitia.runtime.held import Held
 from comitia.testing.writer import LocalWriter
 from comitia.v1 import decision_pb2 as d
 from tests.unit.owner_world import EVENTS, Story, answer, panel
@@ -54,3 +58,22 @@ def test_an_owner_that_never_reached_a_broker_stops_without_an_error() -> None:
         await story.stop()
 
     story.run(whole)
+
+
+def test_an_end_before_what_we_wrote_ourselves_is_asked_for_again() -> None:
+    fired: list[int] = []
+    state: Any = SimpleNamespace(next=8, fire=fired.append)
+    held = Held(TopicPartition(EVENTS, 0), state)
+    ack = Ack(EVENTS, 0, 8, 1)
+    elsewhere = Ack("comitia.decisions.v1", 0, 99, 1)
+    pending: Any = SimpleNamespace(job=SimpleNamespace(acks=[(None, ack), (None, elsewhere)]))
+    held.flushing = True
+    held.note([pending])
+    assert not held.flushing
+    held.told_end(1_000, 8)
+    assert (fired, held.asked) == ([], None)
+    held.told_end(2_000, 10)
+    assert (fired, held.asked) == ([], (2_000, 10))
+    state.next = 10
+    held.told_end(3_000, 10)
+    assert fired == [3_000]
