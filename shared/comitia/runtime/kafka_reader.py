@@ -56,13 +56,14 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     """Passes aiokafka's callbacks on, without awaiting, and keeps what a hook raised.
 
     `member` tells the id under which the group knows the consumer; "" when it does not any more.
+    `joined`: the present consumer has been a member.
     """
 
     def __init__(self, spec: ReaderSpec, member: Callable[[], str]) -> None:
         self.spec = spec
         self.error: Exception | None = None
         self._member = member
-        self._joined = False
+        self.joined = False
 
     def on_partitions_revoked(self, revoked: Iterable[KafkaPartition]) -> None:
         if self.lost(revoked):
@@ -78,7 +79,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         # aiokafka also revokes nothing, before the first join.
         if partitions:
             self._call(self.spec.on_revoked, partitions)
-        if not self._joined or self.spec.instance_id is None or self._member():
+        if not self.joined or self.spec.instance_id is None or self._member():
             return False
         self.error = Superseded(
             f"group {self.spec.group} has dropped this process, {self.spec.instance_id}: it"
@@ -88,7 +89,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         return True
 
     def on_partitions_assigned(self, assigned: Iterable[KafkaPartition]) -> None:
-        self._joined = True
+        self.joined = True
         self._call(self.spec.on_assigned, _ours(assigned))
 
     def _call(self, hook: OnPartitions | None, partitions: Partitions) -> None:
@@ -267,6 +268,8 @@ class KafkaReader:
             return
         await self._stop(former)
         self._consumer = self._make()
+        # It has no member id yet, which does not say that the group has dropped it.
+        self._listener.joined = False
         await self.start(_ours(self._stood_at))
         for partition, offset in self._stood_at.items():
             self._consumer.seek(partition, offset)

@@ -64,6 +64,9 @@ class KafkaWriter:
                 await self._producer.start()
             if self._id is not None:
                 kafka_transactions.require(self._producer)
+        except asyncio.CancelledError:
+            await self._stop()
+            raise
         except RAISED as error:
             await self._stop()
             raise kafka_transactions.not_started(error, self._id, self._client.bootstrap) from error
