@@ -5,6 +5,7 @@ In: the environment. Out: `Finding`s, each with what to change where something i
 changed.
 """
 
+import os
 import platform
 import shutil
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from comitia.broker.java import find_java
 from comitia.errors import ConfigError
 from comitia_cli.places import Places, human_bytes, size_bytes
 from comitia_cli.system.board import Board
+from comitia_cli.system.settings import check, unknown
 
 Verdict = Literal["ok", "note", "wrong"]
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
@@ -42,6 +44,7 @@ def machine_findings(where: Places) -> list[Finding]:
         _onnxruntime(),
         _java(),
         *_disk(where),
+        *_settings(),
         _system(where),
     ]
 
@@ -111,6 +114,19 @@ def _disk(where: Places) -> list[Finding]:
             findings.append(Finding("machine", name, "wrong", words))
         else:
             findings.append(Finding("machine", name, "ok", words))
+    return findings
+
+
+def _settings() -> list[Finding]:
+    findings = []
+    try:
+        check()
+    except ConfigError as error:
+        findings.append(Finding("machine", "settings", "wrong", str(error)))
+    for name, near in unknown(os.environ).items():
+        advice = f"is {near} meant?" if near else "docs/limits.md names most of those there are"
+        words = f"{name} is no setting and changes nothing: {advice}"
+        findings.append(Finding("machine", "settings", "note", words))
     return findings
 
 

@@ -20,6 +20,7 @@ from comitia_cli.system.board import Board, SystemState
 from comitia_cli.system.broker import BrokerKeeper
 from comitia_cli.system.building import build
 from comitia_cli.system.plan import Plan, make_plan
+from comitia_cli.system.settings import check
 from comitia_cli.system.supervisor import Supervisor
 from comitia_cli.system.waiting import first_of, unless
 
@@ -89,6 +90,7 @@ class System:
 
     async def _cluster_and_models(self) -> KafkaSettings:
         """Broker and models at the same time: both wait for downloads at the first start."""
+        check()
         bootstrap = self._wanted.bootstrap
         if bootstrap is None:
             self._keeper = BrokerKeeper(lambda what: self._busy("broker", what))
