@@ -105,7 +105,7 @@ test-export: $(VENV)/.dev $(EXPORT_VENV)/.export ## our graphs against optimum's
 CHAOS ?=
 
 .PHONY: chaos
-chaos: $(VENV)/.dev ## real services on three brokers under 300 faults, then an independent check (15 minutes)
+chaos: $(VENV)/.dev ## real services on three brokers under 300 faults, then an independent check (20 minutes)
 	@$(BIN)/python -m tests.chaos.campaign $(CHAOS)
 
 .PHONY: chaos-quick

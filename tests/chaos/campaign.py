@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.chaos.services import ROOT
 
-RUNS = 3
+RUNS = 4
 FAULTS_MIN = 300
 # Transactions that a fault cut off, from the control records in the log.
 ABORTS = "checked: ABORT markers in decisions"
@@ -62,9 +62,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--seed", type=int, default=1, help="of the first run")
-    parser.add_argument("--tasks", type=int, default=12_000, help="of each run")
-    parser.add_argument("--faults", type=int, default=115, help="of each run")
-    parser.add_argument("--seconds", type=int, default=210, help="of each run")
+    parser.add_argument("--tasks", type=int, default=9_000, help="of each run")
+    parser.add_argument("--faults", type=int, default=110, help="of each run")
+    parser.add_argument("--seconds", type=int, default=190, help="of each run")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
