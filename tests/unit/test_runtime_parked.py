@@ -1,13 +1,16 @@
 """A partition's state while a task of it is looked up: what waits with it, and what does not."""
 
-from comitia.effects import Publish, Recorded
+from collections.abc import Sequence
+
+from comitia.effects import Effect, Publish, Recorded, Timer
+from comitia.errors import Poison
 from comitia.ports import Record
 from comitia.runtime.fold import GuardedFold, Load
 from comitia.runtime.partition_state import PartitionState
 from comitia.v1.decision_pb2 import Decision
 from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia_aggregator.main import TaskFold
-from comitia_aggregator.state import Rules
+from comitia_aggregator.state import Rules, TaskState
 from tests.sim.events import (
     APPENDED_MS,
     DEADLINE_MS,
@@ -25,10 +28,10 @@ DECISIONS = "comitia.decisions.v1"
 class Partition:
     """A state whose memory begins an hour after the tasks of these tests were appended."""
 
-    def __init__(self) -> None:
+    def __init__(self, fold: TaskFold | None = None) -> None:
         self.load = Load(1_000, 1_000_000)
-        fold = GuardedFold(TaskFold(Rules(DECISIONS)))
-        self.state = PartitionState(fold, self.load, DECISIONS, 0)
+        guarded = GuardedFold(fold or TaskFold(Rules(DECISIONS)))
+        self.state = PartitionState(guarded, self.load, DECISIONS, 0)
         self.state.memory.begin(0, APPENDED_MS + 3_600_000)
 
     def say(self, *events: PanelEvent) -> None:
@@ -88,3 +91,34 @@ def test_what_was_dropped_meanwhile_is_not_settled() -> None:
     p.state.settle(wanted, {})
     assert not p.state.waiting
     assert (p.load.tasks, p.load.bytes) == (0, 0)
+
+
+class PoisonedAtTheBeginning(TaskFold):
+    """A fold with a bug that the first record of the log meets."""
+
+    def step(
+        self,
+        state: TaskState | None,
+        event: Recorded[PanelEvent] | Timer,
+        now_ms: int,
+        overloaded: bool,
+    ) -> tuple[TaskState | None, Sequence[Effect]]:
+        if isinstance(event, Recorded) and event.offset == 0:
+            raise Poison("a bug")
+        return super().step(state, event, now_ms, overloaded)
+
+
+def test_the_mark_does_not_pass_a_task_of_which_a_parked_event_could_not_be_folded() -> None:
+    p = Partition(PoisonedAtTheBeginning(Rules(DECISIONS)))
+    panel, _ = three_of_a_panel()
+    young = opened(make_panel(make_task("t2")))
+    young.panel_opened.task_appended_ms = APPENDED_MS + 7_200_000
+    p.say(panel, panel, young)
+    assert list(p.state.parked) == ["t1"]
+    p.state.settle(["t1"], {})
+    assert p.state.open == 2
+    p.state.take(1)
+    p.state.done()
+    # The letter is kept; the second panel has opened the task, which waits for its answers.
+    assert not p.state.waiting
+    assert p.state.low_water() <= 1

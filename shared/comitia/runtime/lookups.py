@@ -35,15 +35,19 @@ class Lookups:
 
     async def work(self) -> None:
         """Settle what is parked now: one scan of `decisions` a partition, however many tasks."""
+        failed = False
         for held in tuple(self._held.values()):
             if not held.state.parked:
                 continue
             try:
                 await self._settle(held)
             except Retryable as error:
+                # Of this partition: the next one's leader may well be there.
                 self._runtime.health.set(CONDITION, str(error))
-                await asyncio.sleep(self._backoff.next_ms() / 1000)
-                return
+                failed = True
+        if failed:
+            await asyncio.sleep(self._backoff.next_ms() / 1000)
+            return
         self._backoff.reset()
         self._runtime.health.set(CONDITION, None)
 

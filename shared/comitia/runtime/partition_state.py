@@ -118,11 +118,16 @@ class PartitionState:
                 self._forget(task)
                 self.recall(found[task_id])
             task.looked_up = True
+            # Not forgotten between its events: begun anew, it would stand behind younger tasks, and
+            # the low-water mark would pass it.
+            task.waiting += 1
             for recorded, record, trace in parked.events:
                 try:
                     self._event(recorded, record, trace)
                 except Poison as poison:
                     self.reject(record, poison, task_id, trace)
+            task.waiting -= 1
+            self._forget_if_empty(task)
 
     def fire(self, now_ms: int) -> None:
         """Give due timers to their tasks; the log was read to an end asked for at `now_ms`."""
