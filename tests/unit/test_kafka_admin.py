@@ -1,0 +1,50 @@
+"""Committed positions, as aiokafka's admin client tells them while the coordinator moves."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pytest
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.structs import OffsetAndMetadata
+
+from comitia.errors import Retryable
+from comitia.ports import Committed, TopicPartition
+from comitia.runtime.kafka_admin import KafkaAdmin
+from comitia.runtime.kafka_client import KafkaClient
+
+KEY = KafkaPartition("t", 0)
+
+
+class Coordinator:
+    """Gives these answers in turn, the last one for ever. An error for the whole group, such as
+    that it is being loaded, looks like an answer without partitions.
+    """
+
+    def __init__(self, *answers: Mapping[KafkaPartition, OffsetAndMetadata]) -> None:
+        self.answers = list(answers)
+
+    async def list_consumer_group_offsets(
+        self, group: str, partitions: list[KafkaPartition]
+    ) -> Mapping[KafkaPartition, OffsetAndMetadata]:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+def admin(coordinator: Coordinator) -> KafkaAdmin:
+    # Made without a connection.
+    made = object.__new__(KafkaAdmin)
+    made._client = KafkaClient("broker:9092", request_timeout_ms=150)
+    made._admin = cast("Any", coordinator)
+    return made
+
+
+async def test_a_group_that_is_being_loaded_is_not_taken_for_one_without_commits() -> None:
+    loaded = {KEY: OffsetAndMetadata(7, "3")}
+    asked = admin(Coordinator({}, {}, loaded)).committed("g", TopicPartition("t", 0))
+    assert await asked == Committed(7, "3")
+    with pytest.raises(Retryable, match="loading"):
+        await admin(Coordinator({})).committed("g", TopicPartition("t", 0))
+
+
+async def test_a_partition_never_committed_has_no_position() -> None:
+    never = Coordinator({KEY: OffsetAndMetadata(-1, "")})
+    assert await admin(never).committed("g", TopicPartition("t", 0)) is None
