@@ -200,6 +200,14 @@ def test_a_letter_dealt_with_is_not_replayed_once_more() -> None:
     assert panel.tasks() == []
 
 
+def test_a_letter_dealt_with_is_not_discarded_once_more() -> None:
+    panel = a_panel(*tasks("t-0", "t-1"))
+    panel.call("dlq", "replay", "0")
+    done = panel.call("dlq", "discard", "0", "1")
+    assert (done.exit_code, "letter 0 was replayed already" in done.stderr) == (0, True)
+    assert [row["state"] for row in listed(panel, "--all")] == ["REPLAYED", "DISCARDED"]
+
+
 def test_a_record_that_is_no_letter_is_passed_over_aloud() -> None:
     panel = a_panel(*tasks("t-0"))
 

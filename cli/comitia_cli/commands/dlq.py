@@ -116,6 +116,11 @@ def discard(
         try:
             async for batch in _batches(session, choice):
                 for letter in batch:
+                    if letter.done:
+                        exits.say(
+                            f"letter {letter.record.offset} was {letter.done.lower()} already"
+                        )
+                        continue
                     await replaying.resolve(writer, letter, DISCARDED, codec())
                     printer.emit({**_place(letter), "action": DISCARDED})
                     count += 1
