@@ -1,12 +1,13 @@
 """A static member's consumer that died and is replaced, while brokers come and go."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from comitia.errors import Retryable
+from comitia.errors import Retryable, Superseded
 from comitia.ports import ReaderSpec
 from comitia.runtime.kafka_client import KafkaClient
 from comitia.runtime.kafka_reader import KafkaReader
@@ -60,3 +61,48 @@ async def test_a_member_is_not_superseded_before_its_new_consumer_has_joined(
     # aiokafka revokes nothing before it joins.
     last.listener.on_partitions_revoked(set())
     await reader.fetch(1, 0)
+
+
+async def test_a_dropped_member_says_so_where_aiokafka_lets_a_cancellation_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    consumer = Consumer()
+    monkeypatch.setattr(KafkaReader, "_make", lambda _: consumer)
+    reader = KafkaReader(
+        KafkaClient("broker:9092", "c"), ReaderSpec(("t",), "g", "i"), cast("Any", None)
+    )
+    await reader.start(frozenset())
+    consumer._coordinator.member_id = "i-1"
+    consumer.listener.on_partitions_assigned(set())
+
+    async def dropped_meanwhile(**_: object) -> dict[Any, Any]:
+        consumer._coordinator.member_id = ""
+        consumer.listener.on_partitions_revoked(set())
+        raise AssertionError("the coordination went on")
+
+    consumer.getmany = dropped_meanwhile  # type: ignore[method-assign]
+    for _ in range(2):
+        with pytest.raises(Superseded, match="COMITIA_INSTANCE_ID"):
+            await reader.fetch(1, 1_000)
+
+
+async def test_whoever_cancels_a_fetch_gets_a_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
+    consumer = Consumer()
+    monkeypatch.setattr(KafkaReader, "_make", lambda _: consumer)
+    reader = KafkaReader(
+        KafkaClient("broker:9092", "c"), ReaderSpec(("t",), "g", "i"), cast("Any", None)
+    )
+    await reader.start(frozenset())
+    begun = asyncio.Event()
+
+    async def wait(**_: object) -> dict[Any, Any]:
+        begun.set()
+        await asyncio.Event().wait()
+        return {}
+
+    consumer.getmany = wait  # type: ignore[method-assign]
+    fetching = asyncio.create_task(reader.fetch(1, 60_000))
+    await begun.wait()
+    fetching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await fetching

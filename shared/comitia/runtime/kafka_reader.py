@@ -4,32 +4,28 @@ comitia.ports.Reader on aiokafka.
 In come ports.ReaderSpec and offsets, out come ports.Record. What aiokafka 0.14.0 does on its own
 and is bridged here: its range assignor is named (its default deals partitions of two topics to
 different members; its sticky one keeps state per process, which several agents in one process would
-share); hooks that raise are only logged there, so the error is kept and raised by the next fetch;
-committed metadata is read through the admin client; a fetch during a rebalance waits without end,
-so it is bounded; a coordinator that died of an error it does not know stays dead, so the consumer
-is replaced.
+share); what its callbacks tell and swallow is in kafka_listener.py; committed metadata is read
+through the admin client; a fetch during a rebalance waits without end, so it is bounded; a
+coordinator that died of an error it does not know stays dead, so the consumer is replaced.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
-from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
-from comitia.errors import ConfigError, Retryable, Superseded
-from comitia.ports import Committed, OnPartitions, Partitions, ReaderSpec, Record, TopicPartition
+from comitia.errors import ConfigError, Retryable
+from comitia.ports import Committed, Partitions, ReaderSpec, Record, TopicPartition
 from comitia.runtime.kafka_admin import KafkaAdmin
 from comitia.runtime.kafka_client import KafkaClient
 from comitia.runtime.kafka_errors import RAISED, mapped, translate
+from comitia.runtime.kafka_listener import Listener, ours
 from comitia.runtime.kafka_stop import stop_consumer
-
-
-def _ours(partitions: Iterable[KafkaPartition]) -> Partitions:
-    return frozenset(TopicPartition(tp.topic, tp.partition) for tp in partitions)
 
 
 def _theirs(partition: TopicPartition) -> KafkaPartition:
@@ -52,55 +48,6 @@ def _record(found: ConsumerRecord) -> Record:
     )
 
 
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Passes aiokafka's callbacks on, without awaiting, and keeps what a hook raised.
-
-    `member` tells the id under which the group knows the consumer; "" when it does not any more.
-    `joined`: the present consumer has been a member.
-    """
-
-    def __init__(self, spec: ReaderSpec, member: Callable[[], str]) -> None:
-        self.spec = spec
-        self.error: Exception | None = None
-        self._member = member
-        self.joined = False
-
-    def on_partitions_revoked(self, revoked: Iterable[KafkaPartition]) -> None:
-        if self.lost(revoked):
-            # Ends aiokafka's coordination, which would go on to join again and put out whoever has
-            # the name by now.
-            raise asyncio.CancelledError
-
-    def lost(self, revoked: Iterable[KafkaPartition]) -> bool:
-        """Say which partitions are gone; whether the member itself is, which the next fetch
-        raises.
-        """
-        partitions = _ours(revoked)
-        # aiokafka also revokes nothing, before the first join.
-        if partitions:
-            self._call(self.spec.on_revoked, partitions)
-        if not self.joined or self.spec.instance_id is None or self._member():
-            return False
-        self.error = Superseded(
-            f"group {self.spec.group} has dropped this process, {self.spec.instance_id}: it"
-            " stood still for longer than its session (COMITIA_SESSION_TIMEOUT_MS), or another"
-            " process has the same COMITIA_INSTANCE_ID; it ends, and may be started again"
-        )
-        return True
-
-    def on_partitions_assigned(self, assigned: Iterable[KafkaPartition]) -> None:
-        self.joined = True
-        self._call(self.spec.on_assigned, _ours(assigned))
-
-    def _call(self, hook: OnPartitions | None, partitions: Partitions) -> None:
-        if hook is None:
-            return
-        try:
-            hook(partitions)
-        except Exception as error:  # noqa: BLE001 - aiokafka would log it and go on: fetch raises it
-            self.error = error
-
-
 class KafkaReader:
     """Made by KafkaLog.reader()."""
 
@@ -109,7 +56,7 @@ class KafkaReader:
         self._spec = spec
         self._admin = admin
         # The id has no public name in aiokafka 0.14.0.
-        self._listener = _Listener(spec, lambda: self._consumer._coordinator.member_id)
+        self._listener = Listener(spec, lambda: self._consumer._coordinator.member_id)
         self._consumer = self._make()
         self._dead = False
         self._stood_at: dict[KafkaPartition, int] = {}
@@ -170,8 +117,11 @@ class KafkaReader:
             error, self._listener.error = self._listener.error, None
             raise error
         try:
-            async with asyncio.timeout(timeout_ms / 1000 + 0.1):
-                found = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=records_max)
+            with self._ending():
+                async with asyncio.timeout(timeout_ms / 1000 + 0.1):
+                    found = await self._consumer.getmany(
+                        timeout_ms=timeout_ms, max_records=records_max
+                    )
         except TimeoutError:
             # A rebalance is on: aiokafka waits for its end without looking at the time.
             return ()
@@ -183,6 +133,22 @@ class KafkaReader:
         if not found:
             self._check_alive()
         return [_record(record) for records in found.values() for record in records]
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Say that the member is superseded where aiokafka lets its own coordination's cancellation
+        out, which would look like one of the caller.
+        """
+        superseded, task = self._listener.superseded, asyncio.current_task()
+        if superseded is not None:
+            raise superseded
+        try:
+            yield
+        except asyncio.CancelledError:
+            superseded = self._listener.superseded
+            if superseded is None or (task is not None and task.cancelling()):
+                raise
+            raise superseded from None
 
     def _check_alive(self) -> None:
         """aiokafka only logs that no broker answers, or that its fetching ended: say so here."""
@@ -199,7 +165,7 @@ class KafkaReader:
             raise Retryable(f"{self._doing}: no answer for {silence_ms} ms; is the broker running?")
 
     def assignment(self) -> Partitions:
-        return _ours(self._consumer.assignment())
+        return ours(self._consumer.assignment())
 
     def pause(self, partitions: Partitions) -> None:
         self._consumer.pause(*self._held(partitions))
@@ -212,7 +178,7 @@ class KafkaReader:
             self._consumer.seek(_theirs(partition), offset)
 
     async def position(self, partition: TopicPartition) -> int:
-        with mapped(self._doing):
+        with mapped(self._doing), self._ending():
             async with asyncio.timeout(self._client.request_timeout_ms / 1000):
                 return int(await self._consumer.position(_theirs(partition)))
 
@@ -270,7 +236,7 @@ class KafkaReader:
         self._consumer = self._make()
         # It has no member id yet, which does not say that the group has dropped it.
         self._listener.joined = False
-        await self.start(_ours(self._stood_at))
+        await self.start(ours(self._stood_at))
         for partition, offset in self._stood_at.items():
             self._consumer.seek(partition, offset)
         self._stood_at, self._dead = {}, False
