@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 
 from comitia.config import KafkaSettings
 from comitia.errors import Retryable
-from comitia.ports import Log
+from comitia.ports import Log, Outgoing
+from comitia.runtime.partitioner import partition_of
+from comitia.topics import Names
 from comitia.v1.command_pb2 import Command
 from comitia.v1.decision_pb2 import Decision, DecisionStatus
 from comitia.v1.panel_event_pb2 import PanelEvent
@@ -129,7 +131,7 @@ def test_explain_finds_the_decision_by_the_id_alone() -> None:
     assert Parse(done.stdout, Decision()).task_id == wanted
 
 
-def test_explain_says_who_is_waited_for() -> None:
+def test_explain_says_who_is_waited_for_whatever_else_stands_in_the_log() -> None:
     panel = Panel(lambda task: None)
     opened = PanelEvent(task_id="t-1")
     for seat, agent in enumerate(("ada", "bo")):
@@ -140,6 +142,9 @@ def test_explain_says_who_is_waited_for() -> None:
     async def put() -> None:
         await panel.put("panel-events", "t-1", opened)
         await panel.put("panel-events", "t-1", answer)
+        writer = await panel.writer()
+        topic, partition = Names().topic("panel-events"), partition_of("t-1", 4)
+        await (await writer.send(Outgoing(topic, b"\xff t-1 \xff", b"t-1", (), partition)))
 
     asyncio.run(put())
     done = panel.call("explain", "t-1")

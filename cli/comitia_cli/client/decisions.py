@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
+from comitia.errors import Poison
 from comitia.ports import Record, TopicPartition
 from comitia.runtime.partitioner import partition_of
 from comitia.v1.decision_pb2 import Decision
@@ -82,12 +83,16 @@ async def find(session: Session, task_id: str, root_id: str) -> list[Found]:
 
 
 async def history(session: Session, task_id: str, root_id: str) -> list[PanelEvent]:
-    """What the log says about a task, as far as it is kept."""
+    """What the log says about a task, as far as it is kept and can be read."""
     partition = await _partition(session, "panel-events", root_id or task_id)
     events = []
     async for record in scan(session.log, frozenset({partition})):
         if task_id.encode() in (record.value or b""):
-            event = decode(PanelEvent, record)
+            try:
+                event = decode(PanelEvent, record)
+            except Poison:
+                # The aggregator has kept it in the dead letters, where `comitia dlq` shows it.
+                continue
             if event.task_id == task_id:
                 events.append(event)
     return events
