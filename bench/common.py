@@ -178,8 +178,9 @@ def batches(
 
 
 def _check(decision: Decision) -> None:
-    """What was measured must have been a vote of all three."""
-    if decision.status != DECISION_STATUS_DECIDED or len(decision.ballots) != len(NOOP):
+    """What was measured must have been a vote of the whole panel, and that of all its agents."""
+    seats = len(NOOP) if decision.skill == "noop" else decision.cost.assignments
+    if decision.status != DECISION_STATUS_DECIDED or len(decision.ballots) != seats:
         raise RuntimeError(f"not the decision of a full panel: {decision}")
 
 
