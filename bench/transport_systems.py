@@ -107,13 +107,6 @@ async def throughput(kind: Kind, bootstrap: str, log: Path, tasks: int) -> Figur
     return figures
 
 
-async def latency(kind: Kind, bootstrap: str, log: Path, per_second: int) -> list[float]:
-    """Milliseconds of tasks that come at an even rate."""
-    async with running(kind, bootstrap, log) as system:
-        await system.client.at_rate(SKILL, per_second, 3 * per_second)
-        return await system.client.at_rate(SKILL, per_second, 10 * per_second)
-
-
 def tasks_of(count: int) -> list[Task]:
     """Tasks for the agents without a model, decided by all three."""
     return [task_of(SKILL, wait_for_all=True) for _ in range(count)]

@@ -11,7 +11,6 @@ calfkit's environment and imports nothing of Comitia.
 import asyncio
 import json
 import sys
-import time
 from collections import Counter
 from typing import Any
 
@@ -26,12 +25,10 @@ from calfkit import (  # type: ignore[import-not-found]
 from calfkit._vendor.pydantic_ai.models.function import (  # type: ignore[import-not-found]
     FunctionModel,
 )
+from measuring import measure  # type: ignore[import-not-found]
 
 NAMES = ("noop-a", "noop-b", "noop-c")
 QUESTION = "A warm, clever film with a heart. Options: positive, negative."
-# More at once made nothing faster, and calfkit times out nothing.
-IN_FLIGHT_MAX = 256
-WARM = 100
 
 
 def connect(bootstrap: str) -> Any:
@@ -70,29 +67,12 @@ async def until_there(agents: list[Any]) -> None:
     raise RuntimeError("the agents do not answer")
 
 
-async def measure(bootstrap: str, tasks: int, singles: int) -> dict[str, Any]:
+async def panel(bootstrap: str, tasks: int, singles: int) -> dict[str, Any]:
     async with connect(bootstrap) as client:
         agents = [client.agent(name) for name in NAMES]
         await until_there(agents)
-        for _ in range(WARM):
-            await decide(agents)
-        taken = []
-        for _ in range(singles):
-            began = time.perf_counter()
-            await decide(agents)
-            taken.append(1000 * (time.perf_counter() - began))
-        room = asyncio.Semaphore(IN_FLIGHT_MAX)
-
-        async def one() -> str:
-            async with room:
-                return await decide(agents)
-
-        began = time.perf_counter()
-        decided = await asyncio.gather(*(one() for _ in range(tasks)))
-        seconds = time.perf_counter() - began
-    if set(decided) != {"positive"}:
-        raise RuntimeError("a task was decided wrongly")
-    return {"milliseconds": taken, "decisions_per_s": tasks / seconds}
+        found: dict[str, Any] = await measure(lambda: decide(agents), tasks, singles)
+        return found
 
 
 def main() -> None:
@@ -101,7 +81,7 @@ def main() -> None:
         if role == "agent":
             runner.run(serve(bootstrap, rest[0]))
         else:
-            found = runner.run(measure(bootstrap, int(rest[0]), int(rest[1])))
+            found = runner.run(panel(bootstrap, int(rest[0]), int(rest[1])))
             print(json.dumps(found))
 
 

@@ -9,17 +9,15 @@ imports nothing of Comitia.
 import asyncio
 import json
 import sys
-import time
 from collections import Counter
 from typing import Any
 
 import ray  # type: ignore[import-not-found]
+from measuring import measure  # type: ignore[import-not-found]
 from ray import serve
 
 NAMES = ("noop-a", "noop-b", "noop-c")
 QUESTION = "A warm, clever film with a heart. Options: positive, negative."
-IN_FLIGHT_MAX = 256
-WARM = 100
 
 
 class Agent:
@@ -36,28 +34,6 @@ async def decide(agents: list[Any]) -> str:
     return votes.most_common(1)[0][0]
 
 
-async def measure(agents: list[Any], tasks: int, singles: int) -> dict[str, Any]:
-    for _ in range(WARM):
-        await decide(agents)
-    taken = []
-    for _ in range(singles):
-        began = time.perf_counter()
-        await decide(agents)
-        taken.append(1000 * (time.perf_counter() - began))
-    room = asyncio.Semaphore(IN_FLIGHT_MAX)
-
-    async def one() -> str:
-        async with room:
-            return await decide(agents)
-
-    began = time.perf_counter()
-    decided = await asyncio.gather(*(one() for _ in range(tasks)))
-    seconds = time.perf_counter() - began
-    if set(decided) != {"positive"}:
-        raise RuntimeError("a task was decided wrongly")
-    return {"milliseconds": taken, "decisions_per_s": tasks / seconds}
-
-
 def main() -> None:
     ray.init(include_dashboard=False, log_to_driver=False, configure_logging=False)
     try:
@@ -68,7 +44,7 @@ def main() -> None:
             serve.run(deployment.options(name=name).bind(), name=name, route_prefix=None)
             for name in NAMES
         ]
-        found = asyncio.run(measure(agents, int(sys.argv[1]), int(sys.argv[2])))
+        found = asyncio.run(measure(lambda: decide(agents), int(sys.argv[1]), int(sys.argv[2])))
     finally:
         serve.shutdown()
         ray.shutdown()
