@@ -70,10 +70,14 @@ class LinkReader:
         await self._link.hears.wait()
         if weather.slow and weather.chance.random() < 0.5:
             records_max = min(records_max, weather.chance.randrange(1, 6))
+
+        async def act() -> tuple[Sequence[Record], Partitions]:
+            return await self._inner.fetch(records_max, timeout_ms), self._inner.assignment()
+
         # A fetch whose answer is lost is asked again at the same position: as if it had not been.
-        return await self._link.call(
-            "fetch", self._group, lambda: self._inner.fetch(records_max, timeout_ms), sure=True
-        )
+        records, served = await self._link.call("fetch", self._group, act, sure=True)
+        # A client throws away what was fetched under a former assignment, and reads it again.
+        return records if served is self._inner.assignment() else ()
 
     def assignment(self) -> Partitions:
         return self._inner.assignment()
