@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.chaos.checker.wire import zigzag
+
 # baseOffset, batchLength, partitionLeaderEpoch, magic, crc, attributes
 _HEAD = struct.Struct(">qiibIh")
 # baseOffset and batchLength are not counted in batchLength.
@@ -75,19 +77,9 @@ def batches(data: bytes) -> Iterator[tuple[int, bytes]]:
 def _control_type(batch: bytes) -> int:
     """Of its only record: length, attributes, two deltas, then the key."""
     at = _RECORDS_AT
-    _, at = _varint(batch, at)
+    _, at = zigzag(batch, at)
     at += 1
     for _ in range(3):
-        _, at = _varint(batch, at)
+        _, at = zigzag(batch, at)
     kind: int = struct.unpack_from(">hh", batch, at)[1]
     return kind
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    raw = shift = 0
-    while True:
-        byte = data[at]
-        raw |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return (raw >> 1) ^ -(raw & 1), at

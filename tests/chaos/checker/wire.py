@@ -86,15 +86,16 @@ def unframed(value: bytes) -> bytes | None:
         return None
     at = _SCHEMA_ID_END
     try:
-        count, at = _zigzag(value, at)
+        count, at = zigzag(value, at)
         for _ in range(count):
-            _, at = _zigzag(value, at)
+            _, at = zigzag(value, at)
     except IndexError:
         return None
     return value[at:]
 
 
-def _zigzag(data: bytes, at: int) -> tuple[int, int]:
+def zigzag(data: bytes, at: int) -> tuple[int, int]:
+    """A zigzag varint at `at`, and where it ends. IndexError when it is cut short."""
     raw = shift = 0
     while True:
         byte = data[at]
