@@ -14,7 +14,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 PROJECTS := shared cli services/router services/agent services/aggregator
 PYPROJECTS := $(PROJECTS:%=%/pyproject.toml)
-CODE := $(PROJECTS) scripts tests $(wildcard examples bench)
+CODE := $(PROJECTS) scripts tests $(wildcard examples bench observability)
 PROTOS := $(sort $(wildcard proto/comitia/v1/*.proto))
 # Options of `make demo`, for example: make demo DEMO="--data reviews.jsonl"
 DEMO ?=
