@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "shared/comitia/v1"
-FOLDERS = ("shared", "cli", "services", "scripts", "tests", "examples", "bench")
+FOLDERS = ("shared", "cli", "services", "scripts", "tests", "examples", "bench", "observability")
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
 PROJECTS = [
     ROOT / "shared",
