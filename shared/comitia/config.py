@@ -1,22 +1,26 @@
 """Settings: the environment, read once at start into frozen objects.
 
 Every variable begins with `COMITIA_`; the classes below are the whole list. A value that cannot be
-used ends the start with a ConfigError that names the variable. Paths of state and cache follow the
-XDG base directory specification.
+used ends the start with a ConfigError that names the variable; what is secret is not repeated in
+it. Paths of state and cache follow the XDG base directory specification.
 """
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from comitia.errors import ConfigError
 from comitia.topics import PREFIX
+from comitia.wire import Wire, contradictions
 
 S = TypeVar("S", bound="Settings")
+# Set to nothing, as templates do, is not set.
+OptionalFile = Annotated[Path | None, BeforeValidator(lambda value: value or None)]
 
 
 def _xdg(variable: str, fallback: str) -> Path:
@@ -29,7 +33,9 @@ class Settings(BaseSettings):
     alone.
     """
 
-    model_config = SettingsConfigDict(env_prefix="COMITIA_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="COMITIA_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
 
 class DirectorySettings(Settings):
@@ -46,7 +52,46 @@ class ExportSettings(Settings):
     export_python: Path | None = None
 
 
-class KafkaSettings(Settings):
+class WireSettings(Settings):
+    """How connections to the cluster are protected, and as whom; comitia.wire tells which belong
+    together. Files are read again for every new connection, so what is rotated needs no restart.
+    """
+
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM"] | None,
+        BeforeValidator(lambda value: value or None),
+    ] = None
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    sasl_password_file: OptionalFile = None
+    # PEM files. Without a CA the system's are trusted; a certificate of one's own is mTLS.
+    tls_ca_file: OptionalFile = None
+    tls_certificate_file: OptionalFile = None
+    tls_key_file: OptionalFile = None
+    tls_key_password_file: OptionalFile = None
+    # OAUTHBEARER by client credentials (RFC 6749, section 4.4), or by a token in a file.
+    oauth_token_endpoint: str = Field("", pattern=r"^(https?://\S+)?$")
+    oauth_client_id: str = ""
+    oauth_client_secret: SecretStr = SecretStr("")
+    oauth_client_secret_file: OptionalFile = None
+    oauth_scope: str = ""
+    oauth_token_file: OptionalFile = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        given = frozenset(name for name in WireSettings.model_fields if _given(getattr(self, name)))
+        wrong = contradictions(Wire(self.security_protocol, self.sasl_mechanism, given))
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+
+def _given(value: object) -> bool:
+    return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)
+
+
+class KafkaSettings(WireSettings):
     """Which cluster, and under which names."""
 
     bootstrap: str = Field(min_length=1, description="host:port, several separated by commas")
@@ -149,11 +194,14 @@ def load(settings: type[S], overrides: Mapping[str, object] | None = None) -> S:
     try:
         return settings(**dict(overrides or {}))
     except ValidationError as error:
-        lines = [
-            f"COMITIA_{'_'.join(str(part) for part in detail['loc']).upper()}: {detail['msg']}"
-            f" (it is {detail['input']!r})"
-            if detail["type"] != "missing"
-            else f"COMITIA_{detail['loc'][0]!s}".upper() + " is not set"
-            for detail in error.errors()
-        ]
-        raise ConfigError("; ".join(lines)) from error
+        raise ConfigError("; ".join(map(_in_words, error.errors()))) from None
+
+
+def _in_words(detail: ErrorDetails) -> str:
+    if not detail["loc"]:
+        # Of several settings together, which it names itself.
+        return detail["msg"].removeprefix("Value error, ")
+    name = f"COMITIA_{'_'.join(str(part) for part in detail['loc']).upper()}"
+    if detail["type"] == "missing":
+        return f"{name} is not set"
+    return f"{name}: {detail['msg']} (it is {detail['input']!r})"
