@@ -16,8 +16,10 @@ class Attribute(StrEnum):
     """Attributes of spans, metrics and the resource. The comment gives type and range."""
 
     MESSAGING_SYSTEM = "messaging.system"  # always "kafka"
-    MESSAGING_OPERATION_NAME = "messaging.operation.name"  # send, poll, process
-    MESSAGING_OPERATION_TYPE = "messaging.operation.type"  # send, receive, process
+    MESSAGING_OPERATION_NAME = "messaging.operation.name"  # send, poll, process, commit, ...
+    MESSAGING_OPERATION_TYPE = "messaging.operation.type"  # send, receive, process, settle
+    MESSAGING_CLIENT_ID = "messaging.client.id"  # instance of the process; spans only
+    MESSAGING_BATCH_MESSAGE_COUNT = "messaging.batch.message_count"  # int; spans only
     MESSAGING_DESTINATION_NAME = "messaging.destination.name"  # topic
     MESSAGING_DESTINATION_TEMPLATE = "messaging.destination.template"  # inboxes, in metrics
     MESSAGING_DESTINATION_PARTITION_ID = "messaging.destination.partition.id"  # partition as text
@@ -30,6 +32,9 @@ class Attribute(StrEnum):
     GEN_AI_OPERATION_NAME = "gen_ai.operation.name"  # invoke_agent, chat, embeddings
     GEN_AI_PROVIDER_NAME = "gen_ai.provider.name"  # who runs the model: "onnxruntime"
     GEN_AI_AGENT_NAME = "gen_ai.agent.name"
+    GEN_AI_AGENT_VERSION = "gen_ai.agent.version"  # of the agent's card
+    GEN_AI_INPUT_MESSAGES = "gen_ai.input.messages"  # JSON; content, only when opted in
+    GEN_AI_OUTPUT_MESSAGES = "gen_ai.output.messages"  # JSON; content, only when opted in
     GEN_AI_REQUEST_MODEL = "gen_ai.request.model"  # name of the model's card
     GEN_AI_REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"  # tokens
     GEN_AI_REQUEST_TEMPERATURE = "gen_ai.request.temperature"
@@ -58,6 +63,8 @@ class Operation(StrEnum):
     SEND = "send"
     POLL = "poll"
     PROCESS = "process"
+    COMMIT = "commit"
+    TRANSACTION = "transaction"
     INVOKE_AGENT = "invoke_agent"
     CHAT = "chat"
     EMBEDDINGS = "embeddings"
