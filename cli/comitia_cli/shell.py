@@ -70,7 +70,7 @@ class Shell:
         except Retryable as error:
             raise Retryable(
                 f"no Apache Kafka answers at {settings.bootstrap}: see that it runs (`comitia up` "
-                "starts one), or correct --bootstrap"
+                f"starts one), or correct --bootstrap ({error})"
             ) from error
         try:
             yield Session(log, Names(settings.prefix), settings)

@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError
 
 from comitia.broker import BrokerSettings, EmbeddedBroker, running, stop_running
 from comitia.broker.identity import start_mark
+from comitia.config import KafkaSettings, load
 from comitia.errors import ConfigError
 from comitia.runtime.inspect import inspect
 from tests.conftest import free_ports
@@ -92,7 +93,7 @@ async def test_dead_letter_of_eight_mebibytes_is_taken(broker: str) -> None:
 
 async def test_inspection_says_what_the_embedded_broker_is(broker: str) -> None:
     topic = await make_topic(broker)
-    findings = await inspect(broker)
+    findings = await inspect(load(KafkaSettings, {"bootstrap": broker}))
     assert findings.brokers == 1
     assert findings.version == "4.1"
     assert findings.transactions_problem is None
@@ -107,7 +108,7 @@ async def test_inspection_of_nothing_says_what_to_check() -> None:
     with pytest.raises(
         ConfigError, match=r"no Apache Kafka answers at 127\.0\.0\.1:9 .*--bootstrap"
     ):
-        await inspect("127.0.0.1:9")
+        await inspect(load(KafkaSettings, {"bootstrap": "127.0.0.1:9"}))
 
 
 class TestOwner:

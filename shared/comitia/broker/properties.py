@@ -30,6 +30,7 @@ def server_properties(settings: BrokerSettings, node: int) -> str:
         # A dead owner's open transaction is noticed within a second after its timeout instead of
         # within ten.
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+        **settings.extra,
     }
     return "".join(f"{key}={escaped(value)}\n" for key, value in entries.items())
 

@@ -6,7 +6,8 @@ Everything else about where things lie and which ports are used is derived here,
 modules can disagree.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -27,12 +28,17 @@ class BrokerSettings:
     """An embedded broker. Nodes are numbered from 0; node i listens on `port + i` for clients and
     on `port + nodes + i` for the other nodes, on loopback only: `nodes` is 1 in use and 3 in tests
     of failure.
+
+    `extra`: Kafka's own settings, over those that are made here, and `scram`: users as
+    kafka-storage's --add-scram takes them; both are for tests of listeners that demand more.
     """
 
     state_dir: Path
     cache_dir: Path
     port: int = PORT_DEFAULT
     nodes: int = 1
+    extra: Mapping[str, str] = field(default_factory=dict)
+    scram: tuple[str, ...] = ()
 
     @property
     def home(self) -> Path:

@@ -126,6 +126,7 @@ def _format(
         "--ignore-formatted",  # a former attempt may have been cut off
         f"--cluster-id={cluster_id}",
         f"--config={properties.properties_file(settings, node)}",
+        *(f"--add-scram={user}" for user in settings.scram),
     )
     with output.open("wb") as stream:
         status = subprocess.run(

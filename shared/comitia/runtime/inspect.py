@@ -1,6 +1,6 @@
 """What a cluster is and allows, asked through Kafka's own protocol, for `comitia doctor`.
 
-An address comes in, `Findings` go out: version, brokers, transactions, ACLs, topics with their
+Settings come in, `Findings` go out: version, brokers, transactions, ACLs, topics with their
 settings. Nothing is changed but one transactional id, used and left without a transaction. What the
 cluster does not let us see is None rather than a guess.
 """
@@ -11,10 +11,16 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaConnectionError, KafkaError, NoError, SecurityDisabled, for_code
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    NoError,
+    SecurityDisabled,
+    TransactionalIdAuthorizationFailed,
+    for_code,
+)
 from aiokafka.protocol.admin import DescribeAclsRequest_v1
 from aiokafka.protocol.api import Request, RequestStruct, Response, ResponseHeader_v0
 from aiokafka.protocol.types import (
@@ -26,14 +32,16 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
+from comitia.config import KafkaSettings
 from comitia.errors import ConfigError
 from comitia.ports import TopicSpec
 from comitia.runtime import kafka_transactions
 from comitia.runtime.kafka_client import KafkaClient
-from comitia.runtime.kafka_errors import mapped
+from comitia.runtime.kafka_producer import Producer
+from comitia.runtime.kafka_security import Security
+from comitia.topics import Names
 
 TIMEOUT_S = 15.0
-TRANSACTIONAL_ID = "comitia-doctor"
 BROKER_SETTINGS = (
     "auto.create.topics.enable",
     "default.replication.factor",
@@ -56,48 +64,51 @@ RELEASES = (
 class Findings:
     """A cluster as it was found.
 
-    `version`: of the broker asked, "4.1", "older than 3.3" or "newer than 4.1"; None if it is not
-    Apache Kafka in KRaft mode. `acls`: does it check them; None when we may not ask.
-    `transactions_problem`: None when transactions work. `topics`: by full name, internal ones left
-    out; a topic whose settings we may not read has an empty `config`.
+    `security`: protocol, mechanism and user of our connection, in words. `version`: of the broker
+    asked, "4.1", "older than 3.3" or "newer than 4.1"; None if it is not Apache Kafka in KRaft
+    mode. `acls`: does it check them; None when we may not ask. `transactions_problem`: None when
+    transactions work, or when we may not try them: `transactions_hidden` then says what to grant.
+    `topics`: by full name, internal ones left out; a topic whose settings we may not read has an
+    empty `config`.
     """
 
     brokers: int
+    security: str
     version: str | None
     acls: bool | None
     transactions_problem: str | None
+    transactions_hidden: str | None
     topics: Mapping[str, TopicSpec]
     broker_config: Mapping[str, str]
 
 
-async def inspect(bootstrap: str) -> Findings:
-    """Ask the cluster at `bootstrap` (host:port, several separated by commas); takes up to half a
-    minute.
+async def inspect(settings: KafkaSettings) -> Findings:
+    """Ask the cluster of `settings`; takes up to half a minute.
 
-    ConfigError when no Apache Kafka answers there or it refuses us; Retryable when it stops
+    ConfigError when no Apache Kafka answers there or it does not let us in; Retryable when it stops
     answering in the middle.
     """
-    client = KafkaClient(bootstrap, client_id="comitia-doctor")
-    admin = AIOKafkaAdminClient(
-        bootstrap_servers=client.servers,
-        client_id=client.client_id,
-        request_timeout_ms=client.request_timeout_ms,
-    )
+    client = KafkaClient(settings.bootstrap, "comitia-doctor", security=Security(settings))
+    transactional_id = Names(settings.prefix).group("doctor")
+    admin = AIOKafkaAdminClient(**client.options())
     try:
-        with mapped(f"inspecting Apache Kafka at {bootstrap}"):
+        with client.mapped(f"inspecting Apache Kafka at {client.bootstrap}"):
             async with asyncio.timeout(TIMEOUT_S):
-                await _connect(admin, bootstrap)
+                await _connect(admin, client)
                 topics = await admin.describe_topics(None)
                 cluster = await admin.describe_cluster()
                 nodes = sorted(broker["node_id"] for broker in cluster["brokers"])
                 configs = await _configs(
                     admin, [t["topic"] for t in topics if not t["is_internal"]]
                 )
+                problem, hidden = await _transactions(client, transactional_id)
                 return Findings(
                     brokers=len(nodes),
+                    security=client.security.words,
                     version=await _version(admin, nodes[0]),
                     acls=await _acls(admin),
-                    transactions_problem=await _transactions_problem(client),
+                    transactions_problem=problem,
+                    transactions_hidden=hidden,
                     topics={t["topic"]: _spec(t, configs) for t in topics if not t["is_internal"]},
                     broker_config=await _broker_config(admin, nodes[0]),
                 )
@@ -105,13 +116,16 @@ async def inspect(bootstrap: str) -> Findings:
         await admin.close()
 
 
-async def _connect(admin: AIOKafkaAdminClient, bootstrap: str) -> None:
+async def _connect(admin: AIOKafkaAdminClient, client: KafkaClient) -> None:
     try:
         await admin.start()
     except KafkaConnectionError as error:
+        failure = client.security.not_started("connecting")
+        if isinstance(failure, ConfigError):
+            raise failure from error
         raise ConfigError(
-            f"no Apache Kafka answers at {bootstrap} ({error}). Check the address given with"
-            " --bootstrap or COMITIA_BOOTSTRAP, and that the cluster runs."
+            f"no Apache Kafka answers at {client.bootstrap} ({failure}). Check the address given"
+            " with --bootstrap or COMITIA_BOOTSTRAP, and that the cluster runs."
         ) from error
 
 
@@ -145,23 +159,24 @@ def _entries(replies: list[Any]) -> Mapping[str, Mapping[str, str]]:
     }
 
 
-async def _transactions_problem(client: KafkaClient) -> str | None:
-    """Ask for a producer id under a transactional id, as every owner of a partition does."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=client.servers,
-        client_id=client.client_id,
-        transactional_id=TRANSACTIONAL_ID,
-        request_timeout_ms=client.request_timeout_ms,
-    )
+async def _transactions(
+    client: KafkaClient, transactional_id: str
+) -> tuple[str | None, str | None]:
+    """Ask for a producer id under a transactional id, as every owner of a partition does: the
+    problem, and what to grant where we may not.
+    """
+    producer = Producer(client, transactional_id)
     try:
         async with asyncio.timeout(TIMEOUT_S / 2):
             await producer.start()
         kafka_transactions.require(producer)
+    except TransactionalIdAuthorizationFailed:
+        return None, client.security.grant("Write", "transactional-id", transactional_id)
     except (KafkaError, TimeoutError) as error:
-        return f"{type(error).__name__}: {error}".rstrip(": ")
+        return f"{type(error).__name__}: {error}".rstrip(": "), None
     finally:
         await producer.stop()
-    return None
+    return None, None
 
 
 # aiokafka carries no types, so its base classes are Any to the type checker.

@@ -14,16 +14,18 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     GroupLoadInProgressError,
+    KafkaConnectionError,
     KafkaError,
+    NoError,
     TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
     for_code,
 )
 from aiokafka.structs import OffsetAndMetadata
 
 from comitia.errors import ConfigError, Retryable
 from comitia.ports import Committed, TopicPartition, TopicSpec
-from comitia.runtime.kafka_client import KafkaClient
-from comitia.runtime.kafka_errors import mapped, translate
+from comitia.runtime.kafka_client import KafkaClient, Right
 
 T = TypeVar("T")
 _BACKOFF_S = 0.1
@@ -36,17 +38,19 @@ class KafkaAdmin:
 
     def __init__(self, client: KafkaClient) -> None:
         self._client = client
-        self._admin = AIOKafkaAdminClient(
-            bootstrap_servers=client.servers,
-            client_id=client.client_id,
-            request_timeout_ms=client.request_timeout_ms,
-        )
+        self._admin = AIOKafkaAdminClient(**client.options())
 
     async def start(self) -> None:
-        """Retryable, naming the address, when no broker answers."""
+        """Retryable, naming the address, when no broker answers; ConfigError, naming the variable,
+        when they do not let us in.
+        """
+        doing = f"connecting to Apache Kafka at {self._client.bootstrap}"
         # aiokafka has a timeout for each address; cut short from outside, a connection would leak.
-        with mapped(f"connecting to Apache Kafka at {self._client.bootstrap}"):
-            await self._admin.start()
+        with self._client.mapped(doing):
+            try:
+                await self._admin.start()
+            except KafkaConnectionError as error:
+                raise self._client.security.not_started(doing) from error
 
     async def close(self) -> None:
         await self._admin.close()
@@ -56,6 +60,7 @@ class KafkaAdmin:
         # All topics are listed, because asking for one by name may create it.
         listed, wanted = await self._listed(), set(topics)
         found = {t["topic"]: t["partitions"] for t in listed if t["topic"] in wanted}
+        await self._check_hidden(sorted(wanted - set(found)))
         configs = await self._configs(sorted(found))
         return {
             name: TopicSpec(
@@ -81,7 +86,9 @@ class KafkaAdmin:
         for name, code, message in response.topic_errors:
             error = for_code(code)
             if code and error is not TopicAlreadyExistsError:
-                raise translate(error(message or ""), f"creating topic {name}")
+                raise self._client.translate(
+                    error(message or ""), f"creating topic {name}", Right("Create", "topic", name)
+                )
         await self._led(missing)
 
     async def committed(self, group: str, partition: TopicPartition) -> Committed | None:
@@ -96,24 +103,47 @@ class KafkaAdmin:
                 raise GroupLoadInProgressError("the coordinator has moved, or is loading the group")
             return found[key]
 
-        position = await self._retried(f"reading the committed position of {group}", ask)
+        doing = f"reading the committed position of {group}"
+        position = await self._retried(doing, ask, Right("Read", "group", group))
         if position.offset < 0:
             return None
         return Committed(position.offset, position.metadata or "")
 
     async def _configs(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        configs: dict[str, dict[str, str]] = {}
+        for code, message, _, name, entries in await self._described(names):
+            if code:
+                right = Right("DescribeConfigs", "topic", name)
+                doing = f"reading the settings of {name}"
+                raise self._client.translate(for_code(code)(message or ""), doing, right)
+            configs[name] = {entry[0]: entry[1] for entry in entries if entry[1] is not None}
+        return configs
+
+    async def _check_hidden(self, names: Sequence[str]) -> None:
+        """The broker lists only what we may see. Whether one that is not listed is missing or
+        hidden, its settings tell: asking for them makes no topic.
+        """
+        hidden = [
+            name
+            for code, _, _, name, _ in await self._described(names)
+            if for_code(code) in (NoError, TopicAuthorizationFailedError)
+        ]
+        if hidden:
+            rights = (Right("Describe", "topic", name) for name in hidden)
+            raise ConfigError(
+                "; ".join(f"{self._client.security.grant(*right)}" for right in rights)
+                + ", and DescribeConfigs: they are hidden, or do not exist"
+            )
+
+    async def _described(self, names: Sequence[str]) -> list[Any]:
+        """Of each name: error code, message, resource type, name, settings."""
         if not names:
-            return {}
+            return []
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
         responses = await self._retried(
             "reading topics' settings", lambda: self._admin.describe_configs(resources)
         )
-        configs: dict[str, dict[str, str]] = {}
-        for code, message, _, name, entries in (r for one in responses for r in one.resources):
-            if code:
-                raise translate(for_code(code)(message or ""), f"reading the settings of {name}")
-            configs[name] = {entry[0]: entry[1] for entry in entries if entry[1] is not None}
-        return configs
+        return [found for response in responses for found in response.resources]
 
     async def _led(self, topics: Mapping[str, TopicSpec]) -> None:
         """Creation is acknowledged before every broker knows of it."""
@@ -133,13 +163,13 @@ class KafkaAdmin:
     async def _listed(self) -> list[dict[str, Any]]:
         return await self._retried("listing topics", lambda: self._admin.describe_topics(None))
 
-    async def _retried(self, doing: str, call: Callable[[], Awaitable[T]]) -> T:
+    async def _retried(self, doing: str, call: Callable[[], Awaitable[T]], *needs: Right) -> T:
         """Repeat `call` while aiokafka calls its error retriable, up to the request timeout."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._client.request_timeout_ms / 1000
         doing = f"{doing} at {self._client.bootstrap}"
         while True:
-            with mapped(doing):
+            with self._client.mapped(doing, *needs):
                 try:
                     async with asyncio.timeout_at(max(give_up, loop.time() + _BACKOFF_S)):
                         return await call()

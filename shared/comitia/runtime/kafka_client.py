@@ -3,13 +3,26 @@ writer and admin.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from comitia.errors import ConfigError
+from comitia.errors import ComitiaError, ConfigError
+from comitia.runtime.kafka_errors import RAISED, UNAUTHORIZED, translate
+from comitia.runtime.kafka_security import Security
 
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
 MIB = 1024 * 1024
+
+
+class Right(NamedTuple):
+    """What an ACL must allow for a call. `resource`: topic, group, transactional-id or cluster."""
+
+    operation: str
+    resource: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +49,7 @@ class KafkaClient:
     partition_bytes_max: int = 2 * MIB
     linger_ms: int = 0
     record_bytes_max: int = 16 * MIB
+    security: Security = field(default_factory=Security)
 
     def __post_init__(self) -> None:
         for address in self.bootstrap.split(","):
@@ -50,6 +64,37 @@ class KafkaClient:
     def servers(self) -> list[str]:
         """Addresses, as aiokafka takes them."""
         return [address.strip() for address in self.bootstrap.split(",")]
+
+    def options(self) -> dict[str, Any]:
+        """What every client of aiokafka's is made with."""
+        return {
+            "bootstrap_servers": self.servers,
+            "client_id": self.client_id,
+            "request_timeout_ms": self.request_timeout_ms,
+            **self.security.options(),
+        }
+
+    def translate(self, error: BaseException, doing: str, *needs: Right) -> ComitiaError:
+        """The error to raise instead of `error`: of a missing right it names the one of `needs`, of
+        a passing fault why connections fail.
+        """
+        resource = UNAUTHORIZED.get(type(error))
+        for right in needs:
+            if right.resource == resource:
+                # Of several topics aiokafka tells which.
+                told = error.args[0] if resource == "topic" and error.args else None
+                name = told if isinstance(told, str) and told else right.name
+                granted = self.security.grant(right.operation, right.resource, name)
+                return ConfigError(f"{doing}: {granted}")
+        return self.security.blamed(translate(error, doing))
+
+    @contextmanager
+    def mapped(self, doing: str, *needs: Right) -> Iterator[None]:
+        """Turn what aiokafka raises inside into Comitia's errors."""
+        try:
+            yield
+        except RAISED as error:
+            raise self.translate(error, doing, *needs) from error
 
     @property
     def heartbeat_interval_ms(self) -> int:

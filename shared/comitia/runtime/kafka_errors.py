@@ -99,6 +99,14 @@ CONFIG: dict[type[Exception], str] = {
     kafka.UnsupportedVersionError: "use Apache Kafka 2.5 or newer",
 }
 
+# The kind of resource on which an ACL is missing.
+UNAUTHORIZED: dict[type[BaseException], str] = {
+    kafka.ClusterAuthorizationFailedError: "cluster",
+    kafka.GroupAuthorizationFailedError: "group",
+    kafka.TopicAuthorizationFailedError: "topic",
+    kafka.TransactionalIdAuthorizationFailed: "transactional-id",
+}
+
 RETRYABLE: frozenset[type[Exception]] = frozenset(
     {
         kafka.BrokerNotAvailableError,

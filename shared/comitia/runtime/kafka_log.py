@@ -13,6 +13,7 @@ from comitia.ports import ReaderSpec, TopicPartition, TopicSpec
 from comitia.runtime.kafka_admin import KafkaAdmin, missing_topics
 from comitia.runtime.kafka_client import KafkaClient
 from comitia.runtime.kafka_reader import KafkaReader
+from comitia.runtime.kafka_security import Security
 from comitia.runtime.kafka_writer import KafkaWriter
 
 
@@ -25,19 +26,24 @@ class KafkaLog:
 
     @classmethod
     async def open(cls, settings: KafkaSettings, client_id: str) -> "KafkaLog":
-        """Connect. Retryable when no broker answers, ConfigError when the address cannot be one."""
+        """Connect. Retryable when no broker answers, ConfigError when the address cannot be one or
+        the brokers do not let us in.
+        """
         log = cls(
             KafkaClient(
                 settings.bootstrap,
                 client_id,
                 session_timeout_ms=settings.session_timeout_ms,
+                security=Security(settings),
             )
         )
         await log.start()
         return log
 
     async def start(self) -> None:
-        """Connect. Retryable, naming the address, when no broker answers."""
+        """Connect. Retryable, naming the address, when no broker answers; ConfigError, naming the
+        variable, when they do not let us in.
+        """
         await self._admin.start()
 
     async def reader(self, spec: ReaderSpec) -> KafkaReader:

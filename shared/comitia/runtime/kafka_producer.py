@@ -59,14 +59,12 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]
                 "transaction_timeout_ms": client.transaction_timeout_ms,
             }
         super().__init__(
-            bootstrap_servers=client.servers,
-            client_id=client.client_id,
             enable_idempotence=True,
             acks="all",
             linger_ms=client.linger_ms,
             max_batch_size=BATCH_BYTES_MAX,
             max_request_size=client.record_bytes_max,
-            request_timeout_ms=client.request_timeout_ms,
+            **client.options(),
             **transactional,
         )
         # In the place of the one that was just made and has not started.

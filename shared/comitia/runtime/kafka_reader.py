@@ -11,7 +11,7 @@ coordinator that died of an error it does not know stays dead, so the consumer i
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
@@ -22,8 +22,8 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from comitia.errors import ConfigError, Retryable
 from comitia.ports import Committed, Partitions, ReaderSpec, Record, TopicPartition
 from comitia.runtime.kafka_admin import KafkaAdmin
-from comitia.runtime.kafka_client import KafkaClient
-from comitia.runtime.kafka_errors import RAISED, mapped, translate
+from comitia.runtime.kafka_client import KafkaClient, Right
+from comitia.runtime.kafka_errors import RAISED
 from comitia.runtime.kafka_listener import Listener, ours
 from comitia.runtime.kafka_stop import stop_consumer
 
@@ -64,12 +64,13 @@ class KafkaReader:
         self._answered_at = 0.0
         what = ", ".join(spec.topics or sorted({tp.topic for tp in spec.partitions}))
         self._doing = f"reading {what} from {client.bootstrap}"
+        self._needs = [Right("Read", "topic", what)]
+        if spec.group is not None:
+            self._needs.append(Right("Read", "group", spec.group))
 
     def _make(self) -> AIOKafkaConsumer:
         client, spec = self._client, self._spec
         return AIOKafkaConsumer(
-            bootstrap_servers=client.servers,
-            client_id=client.client_id,
             group_id=spec.group,
             group_instance_id=spec.instance_id,
             enable_auto_commit=False,
@@ -78,10 +79,10 @@ class KafkaReader:
             partition_assignment_strategy=(RangePartitionAssignor,),
             session_timeout_ms=client.session_timeout_ms,
             heartbeat_interval_ms=client.heartbeat_interval_ms,
-            request_timeout_ms=client.request_timeout_ms,
             fetch_max_wait_ms=client.fetch_wait_ms,
             fetch_max_bytes=client.fetch_bytes_max,
             max_partition_fetch_bytes=client.partition_bytes_max,
+            **client.options(),
         )
 
     async def start(self, partitions: Partitions) -> None:
@@ -89,7 +90,7 @@ class KafkaReader:
         where to start, so that nothing that comes later is missed.
         """
         try:
-            with mapped(self._doing):
+            with self._mapped():
                 await self._consumer.start()
                 if self._spec.group is None:
                     self._consumer.assign([_theirs(tp) for tp in partitions])
@@ -129,7 +130,7 @@ class KafkaReader:
             # The plain class is aiokafka's word for what it did not expect: a heartbeat or its
             # coordination ended for good.
             self._dead = type(error) is KafkaError
-            raise translate(error, self._doing) from error
+            raise self._client.translate(error, self._doing, *self._needs) from error
         if not found:
             self._check_alive()
         return [_record(record) for records in found.values() for record in records]
@@ -162,7 +163,8 @@ class KafkaReader:
             self._answered, self._answered_at = answered, now
         silence_ms = round((now - self._answered_at) * 1000)
         if silence_ms > self._client.request_timeout_ms:
-            raise Retryable(f"{self._doing}: no answer for {silence_ms} ms; is the broker running?")
+            silent = f"{self._doing}: no answer for {silence_ms} ms; is the broker running?"
+            raise self._client.security.blamed(Retryable(silent))
 
     def assignment(self) -> Partitions:
         return ours(self._consumer.assignment())
@@ -174,18 +176,18 @@ class KafkaReader:
         self._consumer.resume(*self._held(partitions))
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        with mapped(self._doing):
+        with self._mapped():
             self._consumer.seek(_theirs(partition), offset)
 
     async def position(self, partition: TopicPartition) -> int:
-        with mapped(self._doing), self._ending():
+        with self._mapped(), self._ending():
             async with asyncio.timeout(self._client.request_timeout_ms / 1000):
                 return int(await self._consumer.position(_theirs(partition)))
 
     async def end_offsets(self, partitions: Partitions) -> Mapping[TopicPartition, int]:
         if not partitions:
             return {}
-        with mapped(self._doing):
+        with self._mapped():
             found = await self._consumer.end_offsets([_theirs(tp) for tp in partitions])
         return {TopicPartition(tp.topic, tp.partition): offset for tp, offset in found.items()}
 
@@ -196,7 +198,7 @@ class KafkaReader:
         ends = await self.end_offsets(partitions)
         if not partitions:
             return {}
-        with mapped(self._doing):
+        with self._mapped():
             found = await self._consumer.offsets_for_times(
                 {_theirs(tp): max(0, timestamp_ms) for tp in partitions}
             )
@@ -208,7 +210,8 @@ class KafkaReader:
 
     async def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
         group = self._group()
-        with mapped(f"committing positions of {group} to {self._client.bootstrap}"):
+        doing = f"committing positions of {group} to {self._client.bootstrap}"
+        with self._client.mapped(doing, *self._needs):
             async with asyncio.timeout(self._client.request_timeout_ms / 1000):
                 await self._consumer.commit(
                     {
@@ -243,6 +246,9 @@ class KafkaReader:
 
     async def _stop(self, consumer: AIOKafkaConsumer) -> None:
         await stop_consumer(consumer, self._client.request_timeout_ms, self._doing)
+
+    def _mapped(self) -> AbstractContextManager[None]:
+        return self._client.mapped(self._doing, *self._needs)
 
     def _held(self, partitions: Partitions) -> list[KafkaPartition]:
         """Those that are still ours: whoever pauses or resumes may not know of a rebalance yet."""

@@ -5,11 +5,13 @@ nothing, or what to raise: ConfigError where the broker offers no transactions (
 help), Retryable where its transaction coordinator is not available, which is waited for.
 """
 
+from collections.abc import Sequence
+
 from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka
 
 from comitia.errors import ComitiaError, ConfigError, Retryable
-from comitia.runtime.kafka_errors import translate
+from comitia.runtime.kafka_client import KafkaClient, Right
 
 # What a transaction is made of after InitProducerId, by API key of Kafka's protocol.
 _NEEDED = {24: "AddPartitionsToTxn", 26: "EndTxn"}
@@ -42,11 +44,13 @@ def require(producer: AIOKafkaProducer) -> None:
         )
 
 
-def not_started(error: BaseException, transactional_id: str | None, bootstrap: str) -> ComitiaError:
-    """What to raise instead of `error`, which ended a producer's start at `bootstrap`."""
+def not_started(
+    error: BaseException, transactional_id: str | None, client: KafkaClient, needs: Sequence[Right]
+) -> ComitiaError:
+    """What to raise instead of `error`, which ended a producer's start; `needs`: its rights."""
     if transactional_id is None:
-        return translate(error, f"starting a writer at {bootstrap}")
-    doing = f"starting a writer with transactional id {transactional_id} at {bootstrap}"
+        return client.translate(error, f"starting a writer at {client.bootstrap}", *needs)
+    doing = f"starting a writer with transactional id {transactional_id} at {client.bootstrap}"
     # aiokafka wraps what the coordinator's lookup raised into its plainest class.
     cause = error.__cause__ if type(error) is kafka.KafkaError else None
     known = cause if isinstance(cause, kafka.KafkaError) else error
@@ -54,9 +58,10 @@ def not_started(error: BaseException, transactional_id: str | None, bootstrap: s
     if isinstance(known, _NOT_OFFERED) and "InitProducerId" not in str(known):
         return ConfigError(f"{doing}: this broker has no transactions: {ADVICE} ({known})")
     if isinstance(known, TimeoutError):
-        return Retryable(
+        late = Retryable(
             f"{doing}: no transaction coordinator is available yet; if this lasts, compare the"
             " broker's transaction.state.log.replication.factor and transaction.state.log.min.isr"
             " with the number of brokers that run"
         )
-    return translate(known, doing)
+        return client.security.blamed(late)
+    return client.translate(known, doing, *needs)

@@ -24,8 +24,8 @@ from comitia.errors import ComitiaError, Fenced, Poison, Retryable
 from comitia.ports import Ack, Outgoing
 from comitia.runtime import kafka_transactions
 from comitia.runtime.kafka_batches import Batch, Result, pack
-from comitia.runtime.kafka_client import KafkaClient
-from comitia.runtime.kafka_errors import RAISED, translate
+from comitia.runtime.kafka_client import KafkaClient, Right
+from comitia.runtime.kafka_errors import RAISED
 from comitia.runtime.kafka_limits import FindTopic, Limits
 from comitia.runtime.kafka_producer import Producer
 from comitia.runtime.kafka_stop import stop_producer
@@ -69,7 +69,8 @@ class KafkaWriter:
             raise
         except RAISED as error:
             await self._stop()
-            raise kafka_transactions.not_started(error, self._id, self._client.bootstrap) from error
+            failed = kafka_transactions.not_started(error, self._id, self._client, self._needs())
+            raise failed from error
 
     async def send(self, record: Outgoing) -> Awaitable[Ack]:
         self._usable()
@@ -121,9 +122,9 @@ class KafkaWriter:
             future = await sending
         except KafkaTimeoutError as error:
             # No room in the queue; the producer is as it was.
-            raise translate(error, f"writing to {topic}") from error
+            raise self._client.translate(error, f"writing to {topic}") from error
         except (*RAISED, AssertionError) as error:
-            raise self._failed(error, f"writing to {topic}") from error
+            raise self._failed(error, f"writing to {topic}", topic) from error
         loop = asyncio.get_running_loop()
         ack: asyncio.Future[Ack] = loop.create_future()
         future.add_done_callback(partial(self._settle, topic, ack))
@@ -179,7 +180,7 @@ class KafkaWriter:
     ) -> None:
         error = None if future.cancelled() else future.exception()
         if error is not None:
-            mapped = self._failed(error, f"writing to {topic}")
+            mapped = self._failed(error, f"writing to {topic}", topic)
             if isinstance(mapped, Poison):
                 self._limits.forget(topic)
             if not ack.done():
@@ -199,13 +200,13 @@ class KafkaWriter:
                 )
             )
 
-    def _failed(self, error: BaseException, doing: str) -> ComitiaError:
+    def _failed(self, error: BaseException, doing: str, topic: str = "") -> ComitiaError:
         """What to raise; a producer that met this error is not used again as it is."""
         doing = f"{doing} at {self._client.bootstrap}"
         if isinstance(error, AssertionError):
             # aiokafka's answer to any call on a producer that died.
             error = Fenced(f"{doing}: the writer is dead; take over again with a new one")
-        mapped = translate(error, doing)
+        mapped = self._client.translate(error, doing, *self._needs(topic))
         if not isinstance(mapped, Fenced):
             self._broken = True
         elif self._id is not None:
@@ -224,13 +225,18 @@ class KafkaWriter:
         while self._pending and (self._pending[0][1].done() or self._pending[0][0] <= now):
             _, ack = self._pending.popleft()
             if not ack.done():
-                ack.set_exception(
-                    Retryable(
-                        f"no acknowledgement from {self._client.bootstrap} in"
-                        f" {self._client.delivery_timeout_ms} ms; the record may still be appended"
-                    )
+                late = (
+                    f"no acknowledgement from {self._client.bootstrap} in"
+                    f" {self._client.delivery_timeout_ms} ms; the record may still be appended"
                 )
+                ack.set_exception(self._client.security.blamed(Retryable(late)))
         self._sweep = loop.call_later(_SWEEP_S, self._expire) if self._pending else None
+
+    def _needs(self, topic: str = "") -> list[Right]:
+        """Rights of every call; with `topic`, of writing to it."""
+        either = f"kafka-cluster, or Write on {topic or 'a topic that it writes'}"
+        found = [Right("IdempotentWrite", "cluster", either), Right("Write", "topic", topic)]
+        return found + [Right("Write", "transactional-id", one) for one in (self._id,) if one]
 
     async def _replace(self) -> None:
         """A new producer instead of one whose sequence has a gap; a transactional one is the
