@@ -1,32 +1,15 @@
 """Telemetry: the catalogue of names, what the environment switches on, spans along the walk."""
 
-import asyncio
 import re
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
 
 import pytest
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.semconv import attributes as stable
 from opentelemetry.semconv._incubating import attributes as incubating
-from opentelemetry.trace import SpanKind, StatusCode
 
-from comitia.effects import Effect, Publish, Recorded
-from comitia.errors import ConfigError, Poison
-from comitia.ports import Usage
-from comitia.runtime.context import Runtime
-from comitia.runtime.stream import Source, StreamSpec, run_stream
-from comitia.telemetry import names, spans
+from comitia.errors import ConfigError
+from comitia.telemetry import names
 from comitia.telemetry.measures import messaging
-from comitia.telemetry.setup import Telemetry, setup, tracers
-from comitia.v1.assignment_pb2 import Assignment
-from comitia.v1.panel_event_pb2 import PanelEvent
-from comitia.v1.task_pb2 import Task
-from tests.unit.runtime_world import World, simulate, until
+from comitia.telemetry.setup import setup
 
 EVENTS = "comitia.panel-events.v1"
 INBOX = "comitia.inbox.anna.v1"
@@ -140,134 +123,3 @@ def test_a_counter_sums_up_by_attributes_whatever_their_order() -> None:
         assert 'messaging_client_sent_messages_total{a="1",b="2"} 5.0' in text
         assert 'messaging_client_sent_messages_total{a="3",b="2"} 7.0' in text
     telemetry.shutdown()
-
-
-def traced(telemetry: Telemetry) -> InMemorySpanExporter:
-    exporter = InMemorySpanExporter()
-    telemetry.trace(tracers(Resource.create({}), SimpleSpanProcessor(exporter)))
-    return exporter
-
-
-def test_send_and_process_spans_form_one_connected_trace_over_two_hops() -> None:
-    world = World()
-    found: list[ReadableSpan] = []
-
-    def route(recorded: Recorded[Task], _: int) -> Sequence[Effect]:
-        if recorded.message.id == "bad":
-            raise Poison("no")
-        return (Publish(INBOX, recorded.message.id, Assignment(id="a")),)
-
-    def answer(recorded: Recorded[Assignment], _: int) -> Sequence[Effect]:
-        return (Publish(EVENTS, "t", PanelEvent(task_id="t")),)
-
-    async def hop(runtime: Runtime, source: Source[Any], out: str) -> None:
-        exporter = traced(runtime.telemetry)
-        spec = StreamSpec(f"comitia.{runtime.service}", (source,))
-        loop = asyncio.create_task(run_stream(runtime, spec))
-        await until(lambda: len(world.records(out)) == 1)
-        runtime.stop.set()
-        await loop
-        found.extend(exporter.get_finished_spans())
-
-    async def story() -> None:
-        await world.create("anna")
-        parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-        headers = (("traceparent", parent.encode()),)
-        await world.write(world.names.topic("tasks"), "t", Task(id="t"), headers=headers)
-        await hop(world.runtime("router"), Source(world.names.topic("tasks"), Task, route), INBOX)
-        await hop(world.runtime("agent"), Source(INBOX, Assignment, answer), EVENTS)
-        by_name = {span.name: span for span in found}
-        chain = [
-            "process comitia.tasks.v1",
-            f"send {INBOX}",
-            f"process {INBOX}",
-            f"send {EVENTS}",
-        ]
-        above = "b7ad6b7169203331"
-        for name in chain:
-            span = by_name[name]
-            assert span.parent is not None
-            assert f"{span.parent.span_id:016x}" == above
-            assert f"{span.context.trace_id:032x}" == parent[3:35]
-            above = f"{span.context.span_id:016x}"
-        process, send = by_name[chain[0]], by_name[chain[1]]
-        assert (process.kind, send.kind) == (SpanKind.CONSUMER, SpanKind.PRODUCER)
-        assert process.attributes is not None
-        assert process.attributes["messaging.system"] == "kafka"
-        assert process.attributes["messaging.operation.name"] == "process"
-        assert process.attributes["messaging.consumer.group.name"] == "comitia.router"
-        assert process.attributes["messaging.kafka.offset"] == 0
-        assert send.attributes is not None
-        assert send.attributes["messaging.operation.type"] == "send"
-        assert send.attributes["messaging.destination.name"] == INBOX
-        (record,) = world.records(EVENTS)
-        carried = dict(record.headers)["traceparent"]
-        assert carried == f"00-{parent[3:35]}-{above}-01".encode()
-
-    simulate(world, story())
-
-
-def test_spans_of_an_agent_and_its_model_nest_under_the_record() -> None:
-    telemetry = setup("agent", "i", {})
-    exporter = traced(telemetry)
-    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    with (
-        spans.invoke_agent(telemetry, "anna", "smollm2", parent) as agent,
-        spans.call_model(telemetry, "smollm2") as call,
-    ):
-        call.usage(Usage(100, 5, 80))
-        agent.set(names.Attribute.COMITIA_TASK_ID, "t")
-    chat, invoke = exporter.get_finished_spans()
-    assert (chat.name, invoke.name) == ("chat smollm2", "invoke_agent anna")
-    assert chat.parent is not None
-    assert chat.parent.span_id == invoke.context.span_id
-    assert invoke.parent is not None
-    assert f"{invoke.parent.span_id:016x}" == "b7ad6b7169203331"
-    assert dict(chat.attributes or {}) == {
-        "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": "onnxruntime",
-        "gen_ai.request.model": "smollm2",
-        "gen_ai.usage.input_tokens": 100,
-        "gen_ai.usage.output_tokens": 5,
-        "gen_ai.usage.cache_read.input_tokens": 80,
-    }
-
-
-def test_a_failed_call_of_a_model_is_an_error_in_its_span() -> None:
-    telemetry = setup("agent", "i", {})
-    exporter = traced(telemetry)
-    with pytest.raises(Poison), spans.call_model(telemetry, "smollm2"):
-        raise Poison("9 tokens of 8", "TOO_LONG")
-    (span,) = exporter.get_finished_spans()
-    assert span.status.status_code == StatusCode.ERROR
-    assert (span.attributes or {})["error.type"] == "Poison"
-
-
-def test_without_a_tracer_model_spans_do_nothing() -> None:
-    telemetry = setup("agent", "i", {})
-    with spans.invoke_agent(telemetry, "anna", "m", "") as agent:
-        agent.set(names.Attribute.COMITIA_TASK_ID, "t")
-    assert telemetry.tracer is None
-
-
-def test_a_record_of_an_untraced_task_begins_a_trace_when_tracing_is_on() -> None:
-    world = World()
-
-    async def story() -> None:
-        await world.create("anna")
-        runtime = replace(world.runtime("router"))
-        exporter = traced(runtime.telemetry)
-        await world.write(world.names.topic("tasks"), "t", Task(id="t"))
-
-        def route(recorded: Recorded[Task], _: int) -> Sequence[Effect]:
-            assert len(recorded.traceparent) == 55
-            return (Publish(INBOX, "t", Assignment(id="a")),)
-
-        spec = StreamSpec("g", (Source(world.names.topic("tasks"), Task, route),))
-        loop = asyncio.create_task(run_stream(runtime, spec))
-        await until(lambda: len(world.records(INBOX)) == 1)
-        runtime.stop.set()
-        await loop
-        assert len({span.context.trace_id for span in exporter.get_finished_spans()}) == 1
-
-    simulate(world, story())

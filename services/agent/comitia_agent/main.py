@@ -25,8 +25,8 @@ from comitia.runtime.service import Service, run_service
 from comitia.runtime.stopped_tasks import StoppedTasks
 from comitia.runtime.tables import Tables
 from comitia.runtime.workers import Workers, WorkersSpec
+from comitia.telemetry.model_spans import invoke_agent
 from comitia.telemetry.names import Attribute
-from comitia.telemetry.spans import invoke_agent
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.control_pb2 import Control
@@ -120,10 +120,11 @@ async def _publish(runtime: Runtime, cards: Sequence[AgentCard]) -> None:
 
 def _workers(service: Service[AgentSettings], agent: Agent, stopped: StoppedTasks) -> Workers:
     telemetry, profile = service.runtime.telemetry, agent.profile
+    who = (profile.name, str(profile.version))
 
     async def answer(recorded: Recorded[Assignment]) -> Sequence[Effect]:
         assignment, parent = recorded.message, recorded.traceparent
-        with invoke_agent(telemetry, profile.name, profile.model, parent) as span:
+        with invoke_agent(telemetry.tracer, who, profile.model, parent) as span:
             span.set(Attribute.COMITIA_TASK_ID, assignment.task.id)
             span.set(Attribute.COMITIA_ASSIGNMENT_ID, assignment.id)
             return await agent.handle(recorded)

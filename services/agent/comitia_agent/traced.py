@@ -8,6 +8,7 @@ are kept.
 from collections.abc import Sequence
 
 from comitia.ports import Clock, Embeddings, Generation, Model, Prompt, Sampling, Scores, Usage
+from comitia.telemetry.model_spans import ModelSpan, call_model
 from comitia.telemetry.names import (
     OPERATION_DURATION,
     PROVIDER,
@@ -16,7 +17,6 @@ from comitia.telemetry.names import (
     Operation,
 )
 from comitia.telemetry.setup import Telemetry
-from comitia.telemetry.spans import ModelSpan, call_model
 
 
 class TracedModel:
@@ -34,24 +34,27 @@ class TracedModel:
 
     async def score(self, prompt: Prompt, options: Sequence[str]) -> Scores:
         begun_ms = self._clock.monotonic_ms()
-        with call_model(self._telemetry, self.name) as span:
+        with call_model(self._telemetry.tracer, self.name) as span:
             scores = await self._model.score(prompt, options)
+            likely = max(zip(scores.log_likelihoods, options, strict=True))[1]
+            span.said(prompt.prefix + prompt.text, likely, "stop")
             self._tell(span, Operation.CHAT, scores.usage, begun_ms)
         return scores
 
     async def generate(self, prompt: Prompt, sampling: Sampling) -> Generation:
         begun_ms = self._clock.monotonic_ms()
-        with call_model(self._telemetry, self.name) as span:
+        with call_model(self._telemetry.tracer, self.name) as span:
             span.set(Attribute.GEN_AI_REQUEST_MAX_TOKENS, sampling.tokens_max)
             span.set(Attribute.GEN_AI_REQUEST_TEMPERATURE, sampling.temperature)
             made = await self._model.generate(prompt, sampling)
             span.set(Attribute.GEN_AI_RESPONSE_FINISH_REASONS, [made.finish])
+            span.said(prompt.prefix + prompt.text, made.text, made.finish)
             self._tell(span, Operation.CHAT, made.usage, begun_ms)
         return made
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         begun_ms = self._clock.monotonic_ms()
-        with call_model(self._telemetry, self.name, Operation.EMBEDDINGS) as span:
+        with call_model(self._telemetry.tracer, self.name, Operation.EMBEDDINGS) as span:
             found = await self._model.embed(texts)
             self._tell(span, Operation.EMBEDDINGS, found.usage, begun_ms)
         return found

@@ -24,6 +24,7 @@ CONTENT_TYPE = b"application/protobuf"
 # W3C trace context: version 00 is 55 characters long; a tracestate need not be kept beyond 512.
 _TRACEPARENT_LENGTH = 55
 _TRACESTATE_LENGTH_MAX = 512
+_SAMPLED = frozenset(b"%x" % flags for flags in range(1, 16, 2))
 # Of a Confluent frame: the magic byte and the schema's id. Messages nest no deeper than this.
 _FRAME_BYTES = 5
 _INDEXES_MAX = 64
@@ -115,6 +116,15 @@ def trace_context(headers: Headers) -> tuple[str, str]:
         elif key == TRACESTATE and value.isascii() and len(value) <= _TRACESTATE_LENGTH_MAX:
             tracestate = value.decode()
     return traceparent, tracestate if traceparent else ""
+
+
+def sampled_trace(headers: Headers) -> tuple[str, str] | None:
+    """As `trace_context`, of a record whose trace is sampled; None of every other."""
+    # From behind: records of ours end with it.
+    for key, value in reversed(headers):
+        if key == TRACEPARENT:
+            return trace_context(headers) if (value or b"")[-1:] in _SAMPLED else None
+    return None
 
 
 def unframed(value: bytes) -> bytes:

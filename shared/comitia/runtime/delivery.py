@@ -77,6 +77,8 @@ class Delivery:
         self._writer = writer
         self._own = own or {}
         self._control = runtime.names.topic("control")
+        # The transaction that what is sent now is part of, where one is traced.
+        self.within: Span | None = None
 
     async def deliver(self, jobs: Sequence[Job]) -> None:
         """Send all effects of all jobs; lower orders are acknowledged before higher ones are sent.
@@ -123,8 +125,11 @@ class Delivery:
         trace = (publish.traceparent, "") if publish.traceparent else job.trace
         span = None
         if runtime.telemetry.tracer is not None:
-            span = spans.start_send(runtime.telemetry.tracer, publish.topic, publish.key, trace)
-            trace = (spans.traceparent_of(span), trace[1])
+            span, trace = runtime.telemetry.tracer.send(
+                publish.topic, publish.key, trace, self.within
+            )
+            if span is not None:
+                spans.about(span, publish.message)
         return _Item(job, effect, self.encode(publish, trace), span)
 
     def _stop_work(self, effect: Effect) -> Publish:
@@ -145,6 +150,7 @@ class Delivery:
             if error is None:
                 break
             if not self._again:
+                _end(again, error)
                 raise error
             self._runtime.health.set("publish", str(error))
             self._runtime.telemetry.add(RETRIES, len(again), {Attribute.COMITIA_REASON: "publish"})
@@ -174,6 +180,7 @@ class Delivery:
                 last = result
         self._count(acked)
         if last is not None:
+            _end(items, last)
             raise last
         return again, passing
 
@@ -208,5 +215,11 @@ def trace_of(record: Record) -> tuple[str, str]:
 
 def _fail(item: _Item, refused: Poison) -> None:
     item.job.failed = refused
-    if item.span is not None:
-        spans.end_send(item.span, item.outgoing, refused)
+    _end((item,), refused)
+
+
+def _end(items: Sequence[_Item], error: ComitiaError) -> None:
+    """End the spans, where they have not ended, of what was not sent."""
+    for item in items:
+        if item.span is not None and item.span.is_recording():
+            spans.end_send(item.span, item.outgoing, error)

@@ -7,7 +7,8 @@ lets the task end. Orders to stop work are left to the caller: they are no part 
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from google.protobuf.message import DecodeError
 
@@ -18,6 +19,7 @@ from comitia.runtime import dead_letters
 from comitia.runtime.context import Runtime
 from comitia.runtime.delivery import Delivery, Job
 from comitia.runtime.open_tasks import Pending
+from comitia.telemetry import spans
 from comitia.telemetry.names import TRANSACTION_DURATION
 from comitia.v1.decision_pb2 import Decision
 from comitia.v1.panel_event_pb2 import PanelEvent
@@ -55,6 +57,7 @@ class Outlet:
         self._runtime = runtime
         self._writer = writer
         self._tp = tp
+        self._into = TopicPartition(runtime.names.topic("decisions"), tp.partition)
         self._transactional = transactional
         self._began_ms = 0.0
         self._delivery = Delivery(runtime, writer, own, again=not transactional)
@@ -71,15 +74,37 @@ class Outlet:
             return
         clock = self._runtime.clock
         began_ms = self._began_ms = clock.monotonic_ms()
-        await self._writer.begin()
-        await self._deliver(batch)
-        try:
-            await self._writer.commit()
-        except Poison as refused:
-            # Within the limits known here: the next owner asks for them anew.
-            raise Retryable(f"the broker refused a record of a transaction: {refused}") from refused
+        with self._traced(batch):
+            await self._writer.begin()
+            await self._deliver(batch)
+            try:
+                await self._writer.commit()
+            except Poison as refused:
+                # Within the limits known here: the next owner asks for them anew.
+                why = f"the broker refused a record of a transaction: {refused}"
+                raise Retryable(why) from refused
         took_ms = clock.monotonic_ms() - began_ms
         self._runtime.telemetry.record(TRANSACTION_DURATION, took_ms / 1000)
+
+    @contextmanager
+    def _traced(self, batch: Sequence[Pending]) -> Iterator[None]:
+        """A span around a transaction that carries what events of sampled traces made due."""
+        tracer = self._runtime.telemetry.tracer
+        if tracer is None:
+            yield
+            return
+        span = tracer.transaction(self._into, [pending.job.trace for pending in batch])
+        self._delivery.within = span
+        try:
+            yield
+        except BaseException as error:
+            if span is not None:
+                spans.fail(span, error)
+            raise
+        finally:
+            self._delivery.within = None
+            if span is not None:
+                span.end()
 
     async def rest(self) -> None:
         """After a flush: let what gets ready now go together, if the last transaction is young."""

@@ -51,13 +51,14 @@ class Held:
         span, task_id = None, ""
         # Replayed events were traced when they were new.
         if runtime.telemetry.tracer is not None and self.live:
-            span = spans.start_process(runtime.telemetry.tracer, record, group, trace)
-            trace = (spans.traceparent_of(span), trace[1])
+            span, trace = runtime.telemetry.tracer.process(record, group, trace)
         try:
             recorded = runtime.codec.decode(PanelEvent, record, trace[0])
             task_id = recorded.message.task_id
             if not task_id:
                 raise Poison("this PanelEvent names no task_id", UNREADABLE)
+            if span is not None:
+                spans.about(span, recorded.message)
             self.state.event(recorded, record, trace)
         except Poison as poison:
             self.state.reject(record, poison, task_id, trace)

@@ -66,7 +66,8 @@ class Lane:
         )
         log = self._runtime.log
         self._reader = await persist(self._runtime, "broker", lambda: log.reader(spec))
-        self._commits = Commits(self._reader)
+        tracer = self._runtime.telemetry.tracer
+        self._commits = Commits(self._reader, tracer, self.spec.group)
 
     async def close(self) -> None:
         await self._reader.close()
@@ -88,7 +89,8 @@ class Lane:
                     await self._recall()
             except Stopped:
                 return
-            records = await fetch(self._runtime, reader, max(open_max - self._open, 1), backoff)
+            room = max(open_max - self._open, 1)
+            records = await fetch(self._runtime, reader, room, backoff, self.spec.group)
             if records:
                 self._runtime.dead_letter_limit.read(len(records))
                 topic = messaging(self.spec.topic, Operation.POLL)

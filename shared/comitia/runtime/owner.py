@@ -103,7 +103,8 @@ class _Owner:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._reader = await persist(runtime, "broker", lambda: runtime.log.reader(spec))
-                self._commits = Commits(self._reader)
+                tracer = runtime.telemetry.tracer
+                self._commits = Commits(self._reader, tracer, self._spec.group)
                 self._connected.set()
                 jobs = [
                     group.create_task(every(runtime.commit_interval_ms, self._commit)),
@@ -125,7 +126,7 @@ class _Owner:
         runtime, backoff = self._runtime, Backoff(self._runtime.instance)
         consumed = messaging(self._events, Operation.POLL)
         while not runtime.stop.is_set():
-            records = await fetch(runtime, self._reader, _FETCH_MAX, backoff)
+            records = await fetch(runtime, self._reader, _FETCH_MAX, backoff, self._spec.group)
             held: Held | None = None
             for record in records:
                 held = self._held.get(record.partition)

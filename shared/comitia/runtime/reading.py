@@ -4,23 +4,32 @@ intervals.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import islice
 from typing import TypeVar
 
 from comitia.errors import ComitiaError, Retryable
 from comitia.ports import Committed, Reader, Record, TopicPartition
+from comitia.runtime.codec import sampled_trace
 from comitia.runtime.context import Runtime
 from comitia.runtime.offsets import Offsets
 from comitia.runtime.retry import Backoff
+from comitia.telemetry.spans import LINKS_MAX, Tracing, fail
 
 _LOG = logging.getLogger("comitia.reading")
 T = TypeVar("T")
 
 
 async def fetch(
-    runtime: Runtime, reader: Reader, records_max: int, backoff: Backoff
+    runtime: Runtime, reader: Reader, records_max: int, backoff: Backoff, group: str = ""
 ) -> Sequence[Record]:
-    """The next records; none after `fetch_wait_ms`, or after a pause when the broker is away."""
+    """The next records; none after `fetch_wait_ms`, or after a pause when the broker is away.
+
+    What a `group` fetched is traced where it is part of sampled traces.
+    """
+    tracer = runtime.telemetry.tracer if group else None
+    began_ns = time.time_ns() if tracer is not None else 0
     try:
         records = await reader.fetch(records_max, runtime.fetch_wait_ms)
     except Retryable as error:
@@ -31,6 +40,9 @@ async def fetch(
     runtime.health.set("fetch", None)
     if records:
         runtime.observe(records[-1].timestamp_ms)
+        if tracer is not None:
+            traces = (found for record in records if (found := sampled_trace(record.headers)))
+            tracer.polled(records, list(islice(traces, LINKS_MAX)), group, began_ns)
     return records
 
 
@@ -56,10 +68,14 @@ async def settle(acks: Sequence[Awaitable[T]]) -> list[T]:
 
 
 class Commits:
-    """Commits of one reader: positions that moved since the last one, off the hot path."""
+    """Commits of one reader, as `group`: positions that moved since the last one, off the hot
+    path.
+    """
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, tracer: Tracing | None, group: str) -> None:
         self._reader = reader
+        self._tracer = tracer
+        self._group = group
         self._committed: dict[TopicPartition, Committed] = {}
 
     def forget(self) -> None:
@@ -77,12 +93,18 @@ class Commits:
         }
         if not due:
             return
+        span = self._tracer.commit(due, self._group) if self._tracer is not None else None
         try:
             await self._reader.commit(due)
         except Retryable as error:
             _LOG.debug("commit: %s", error)
+            if span is not None:
+                fail(span, error)
         else:
             self._committed.update(due)
+        finally:
+            if span is not None:
+                span.end()
 
 
 def low_waters(offsets: Mapping[TopicPartition, Offsets]) -> dict[TopicPartition, Committed | None]:

@@ -93,7 +93,7 @@ class _Stream:
             on_revoked=self._revoked,
         )
         self._reader = await persist(runtime, "broker", lambda: runtime.log.reader(spec))
-        self._commits = Commits(self._reader)
+        self._commits = Commits(self._reader, runtime.telemetry.tracer, self._spec.group)
         try:
             async with asyncio.TaskGroup() as group:
                 commits = group.create_task(every(runtime.commit_interval_ms, self._commit))
@@ -108,7 +108,7 @@ class _Stream:
         runtime, spec = self._runtime, self._spec
         backoff = Backoff(runtime.instance)
         while not runtime.stop.is_set():
-            records = await fetch(runtime, self._reader, spec.batch_max, backoff)
+            records = await fetch(runtime, self._reader, spec.batch_max, backoff, spec.group)
             if records:
                 jobs = self._handle(records)
                 await self._slots.acquire()
@@ -140,16 +140,16 @@ class _Stream:
         runtime, source = self._runtime, self._sources[record.topic]
         job = Job((), record, trace=trace_of(record))
         if runtime.telemetry.tracer is not None:
-            job.span = spans.start_process(
-                runtime.telemetry.tracer, record, self._spec.group, job.trace
-            )
-            job.trace = (spans.traceparent_of(job.span), job.trace[1])
+            group = self._spec.group
+            job.span, job.trace = runtime.telemetry.tracer.process(record, group, job.trace)
         try:
             if record.value is None and source.removed is not None:
                 source.removed((record.key or b"").decode(errors="replace"))
                 return job
             recorded = runtime.codec.decode(source.message, record, job.trace[0])
             job.task_id = dead_letters.task_id_of(recorded.message)
+            if job.span is not None:
+                spans.about(job.span, recorded.message)
             job.effects = source.handle(recorded, now_ms)
         except Poison as poison:
             job.failed = poison

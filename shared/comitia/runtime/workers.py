@@ -179,8 +179,7 @@ class Workers:
         work.begin()
         if runtime.telemetry.tracer is not None:
             group = self._lane_of(work).spec.group
-            job.span = spans.start_process(runtime.telemetry.tracer, record, group, job.trace)
-            job.trace = (spans.traceparent_of(job.span), job.trace[1])
+            job.span, job.trace = runtime.telemetry.tracer.process(record, group, job.trace)
         try:
             recorded = runtime.codec.decode(Assignment, record, job.trace[0])
         except Poison as poison:
@@ -198,8 +197,7 @@ class Workers:
         work.recorded = recorded
         job.task_id = assignment.task.id
         if job.span is not None:
-            job.span.set_attribute(Attribute.COMITIA_TASK_ID, job.task_id)
-            job.span.set_attribute(Attribute.COMITIA_ASSIGNMENT_ID, assignment.id)
+            spans.about(job.span, assignment)
         if self._spec.stopped(job.task_id):
             self._drop(work, "STOPPED")
         elif runtime.clock.now_ms() >= assignment.deadline_ms:

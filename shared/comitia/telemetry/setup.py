@@ -19,16 +19,17 @@ from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetr
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
-from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry, generate_latest
 
 from comitia.errors import ConfigError
 from comitia.telemetry.names import Attribute, Metric
+from comitia.telemetry.sampling import BatchSampler
+from comitia.telemetry.spans import SCOPE, Tracing
 
 Attributes = Mapping[str, str]
 # (value, attributes) of each point of a gauge.
 Points = Callable[[], list[tuple[float, Attributes]]]
-SCOPE = "comitia"
+CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _NO_ATTRIBUTES: frozenset[tuple[str, str]] = frozenset()
 
 
@@ -36,7 +37,7 @@ class Telemetry:
     """`tracer` is None where spans are not exported."""
 
     def __init__(self, meters: MeterProvider, registry: CollectorRegistry) -> None:
-        self.tracer: Tracer | None = None
+        self.tracer: Tracing | None = None
         self._tracers: TracerProvider | None = None
         self._meters = meters
         self._meter = meters.get_meter(SCOPE)
@@ -44,10 +45,10 @@ class Telemetry:
         self._counts: dict[str, dict[frozenset[tuple[str, str]], int]] = {}
         self._histograms: dict[str, Histogram] = {}
 
-    def trace(self, tracers: TracerProvider) -> None:
-        """Make spans from now on."""
+    def trace(self, tracers: TracerProvider, *, content: bool = False) -> None:
+        """Make spans from now on; with `content`, texts of tasks are put on those of models."""
         self._tracers = tracers
-        self.tracer = tracers.get_tracer(SCOPE)
+        self.tracer = Tracing(tracers, content=content)
 
     def add(self, metric: Metric, amount: int, attributes: Attributes | None = None) -> None:
         """Add to a counter, from the event loop's thread. Loops add once per batch.
@@ -123,7 +124,8 @@ def setup(service: str, instance: str, environ: Mapping[str, str]) -> Telemetry:
     telemetry = Telemetry(MeterProvider(readers, resource), registry)
     exporter = _span_exporter(environ) if not disabled else None
     if exporter is not None:
-        telemetry.trace(tracers(resource, BatchSpanProcessor(exporter)))
+        content = environ.get(CONTENT, "").lower() == "true"
+        telemetry.trace(tracers(resource, BatchSpanProcessor(exporter)), content=content)
     return telemetry
 
 
@@ -132,6 +134,7 @@ def tracers(resource: Resource, processor: SpanProcessor) -> TracerProvider:
     are.
     """
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider.sampler = BatchSampler(provider.sampler)
     provider.add_span_processor(processor)
     return provider
 

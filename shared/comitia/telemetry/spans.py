@@ -1,83 +1,210 @@
-"""Spans of Comitia, and W3C trace context as text.
+"""Spans of records and batches, by the OpenTelemetry conventions for messaging and Apache Kafka.
 
-In come a Telemetry and the `traceparent` of a record; out come spans by the conventions and the
-`traceparent` that travels on. Every function is for the case that a tracer exists, except the
-context managers for models, which do nothing without one. Source of the format:
-https://www.w3.org/TR/trace-context/ (version 00).
+In come records with the trace context that they carry; out come spans, and the context to pass on:
+`send` (PRODUCER, one a record: its context is what the record carries), `process` (CONSUMER, child
+of the producer and linked to it), and for batches `poll`, `commit` and `transaction` (CLIENT), each
+the root of a trace of its own, linked to every sampled trace that it serves. Whether a trace is
+sampled is looked at first: one that is not costs a comparison, and its context goes on unchanged.
+`server.address` is left out: the client picks a broker for each partition, and does not tell which.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Mapping, Sequence
+from itertools import islice
 
-from opentelemetry import trace
+from google.protobuf.message import Message
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ParentBased
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
-from comitia.ports import Ack, Outgoing, Record, Usage
-from comitia.telemetry.names import PROVIDER, SYSTEM, Attribute, Operation, span_name
-from comitia.telemetry.setup import Telemetry
+from comitia.errors import ComitiaError, Poison
+from comitia.ports import Ack, Committed, Outgoing, Record, TopicPartition
+from comitia.telemetry.context import (
+    Trace,
+    context_of,
+    is_sampled,
+    links_to,
+    remote_in,
+    traceparent_of,
+)
+from comitia.telemetry.names import SYSTEM, Attribute, Operation, span_name
+from comitia.telemetry.sampling import BatchSampler
+from comitia.v1.assignment_pb2 import Assignment
+from comitia.v1.panel_event_pb2 import PanelEvent
+from comitia.v1.task_pb2 import Task
 
-_PROPAGATOR = TraceContextTextMapPropagator()
+SCOPE = "comitia"
+# OpenTelemetry's own default for the links of one span.
+LINKS_MAX = 128
+_TYPES = {
+    Operation.SEND: "send",
+    Operation.POLL: "receive",
+    Operation.PROCESS: "process",
+    Operation.COMMIT: "settle",
+}
 
 
-def context_of(traceparent: str, tracestate: str = "") -> Context:
-    """Context whose current span is the remote one; an empty context when the text is empty or
-    malformed.
+class Tracing:
+    """The spans of one process, from its event loop's thread. `content`: texts of tasks may be
+    exported.
     """
-    return _PROPAGATOR.extract(
-        {"traceparent": traceparent, "tracestate": tracestate}, context=Context()
-    )
 
+    def __init__(self, provider: TracerProvider, *, content: bool = False) -> None:
+        self.content = content
+        self.tracer = provider.get_tracer(SCOPE)
+        sampler = provider.sampler
+        base = sampler.base if isinstance(sampler, BatchSampler) else sampler
+        # Those of OTEL_TRACES_SAMPLER never record what an unsampled parent began.
+        self._follows = isinstance(base, ParentBased)
+        self._client = str(provider.resource.attributes.get(Attribute.SERVICE_INSTANCE_ID, ""))
+        # Sampled records that no commit has covered yet: (offset, producer), by partition.
+        self._unsettled: dict[TopicPartition, deque[tuple[int, SpanContext]]] = {}
 
-def traceparent_of(span: Span) -> str:
-    """`00-<trace id>-<span id>-<flags>` of a span."""
-    context = span.get_span_context()
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+    def leaves_out(self, traceparent: str) -> bool:
+        """Whether nothing of this trace is recorded here, known without asking the sampler."""
+        return self._follows and traceparent != "" and not is_sampled(traceparent)
 
+    def process(self, record: Record, group: str, trace: Trace) -> tuple[Span | None, Trace]:
+        """Begin handling `record`, which came with `trace`; the span, if it is recorded, and what
+        its effects pass on.
+        """
+        if self.leaves_out(trace[0]):
+            return None, trace
+        context = context_of(*trace)
+        producer = remote_in(context)
+        span = self.tracer.start_span(
+            span_name(Operation.PROCESS, record.topic),
+            context=context,
+            kind=SpanKind.CONSUMER,
+            links=[Link(producer)] if producer else (),
+        )
+        if span.is_recording():
+            span.set_attributes(
+                {
+                    **self._common(Operation.PROCESS),
+                    Attribute.MESSAGING_DESTINATION_NAME: record.topic,
+                    Attribute.MESSAGING_DESTINATION_PARTITION_ID: str(record.partition),
+                    Attribute.MESSAGING_CONSUMER_GROUP_NAME: group,
+                    Attribute.MESSAGING_KAFKA_OFFSET: record.offset,
+                    Attribute.MESSAGING_MESSAGE_BODY_SIZE: len(record.value or b""),
+                }
+            )
+            if producer is not None:
+                self._settle_later(record, producer)
+        return _recorded(span), (traceparent_of(span), trace[1])
 
-def start_process(tracer: Tracer, record: Record, group: str, parent: tuple[str, str]) -> Span:
-    """Span of handling one record. `parent`: its traceparent and tracestate; the producer is
-    parent and link.
-    """
-    context = context_of(*parent)
-    remote = trace.get_current_span(context).get_span_context()
-    return tracer.start_span(
-        span_name(Operation.PROCESS, record.topic),
-        context=context,
-        kind=SpanKind.CONSUMER,
-        links=[Link(remote)] if remote.is_valid else [],
-        attributes={
+    def send(
+        self, topic: str, key: str, trace: Trace, within: Span | None = None
+    ) -> tuple[Span | None, Trace]:
+        """Begin sending one record because of `trace`; the span, if it is recorded, and what the
+        record carries. `within`: the transaction that it is part of.
+        """
+        if self.leaves_out(trace[0]):
+            return None, trace
+        span = self.tracer.start_span(
+            span_name(Operation.SEND, topic),
+            context=context_of(*trace),
+            kind=SpanKind.PRODUCER,
+            # A parent decides about sampling; without one, neither does the transaction.
+            links=[Link(within.get_span_context())] if within and trace[0] else (),
+        )
+        if span.is_recording():
+            span.set_attributes(
+                {
+                    **self._common(Operation.SEND),
+                    Attribute.MESSAGING_DESTINATION_NAME: topic,
+                    Attribute.MESSAGING_KAFKA_MESSAGE_KEY: key,
+                }
+            )
+        return _recorded(span), (traceparent_of(span), trace[1])
+
+    def polled(
+        self, records: Sequence[Record], traces: list[Trace], group: str, since_ns: int
+    ) -> None:
+        """A fetch that began at `since_ns` (epoch nanoseconds) brought `records`; `traces` are the
+        sampled ones among them.
+        """
+        links = links_to(traces)
+        if not links:
+            return
+        span = self._batch(Operation.POLL, {record.topic for record in records}, links, since_ns)
+        if span is not None:
+            span.set_attribute(Attribute.MESSAGING_BATCH_MESSAGE_COUNT, len(records))
+            span.set_attribute(Attribute.MESSAGING_CONSUMER_GROUP_NAME, group)
+            _one_partition(span, {record.partition for record in records})
+            span.end()
+
+    def commit(self, positions: Mapping[TopicPartition, Committed], group: str) -> Span | None:
+        """Begin to commit; None when that settles no record of a sampled trace."""
+        links: list[Link] = []
+        for tp, position in positions.items():
+            waiting = self._unsettled.get(tp, ())
+            settled = sum(offset < position.offset for offset, _ in waiting)
+            links += [Link(producer) for _, producer in islice(waiting, settled)]
+            for _ in range(settled):
+                self._unsettled[tp].popleft()
+        span = (
+            self._batch(Operation.COMMIT, {tp.topic for tp in positions}, links) if links else None
+        )
+        if span is not None:
+            span.set_attribute(Attribute.MESSAGING_CONSUMER_GROUP_NAME, group)
+            _one_partition(span, {tp.partition for tp in positions})
+            if len(positions) == 1:
+                (position,) = positions.values()
+                span.set_attribute(Attribute.MESSAGING_KAFKA_OFFSET, position.offset)
+        return span
+
+    def transaction(self, into: TopicPartition, traces: Sequence[Trace]) -> Span | None:
+        """Begin a transaction that carries what events of `traces` made due; None when none of
+        them is sampled.
+        """
+        sampled = islice((pair for pair in traces if is_sampled(pair[0])), LINKS_MAX)
+        links = links_to(list(sampled))
+        if not links:
+            return None
+        span = self._batch(Operation.TRANSACTION, {into.topic}, links)
+        if span is not None:
+            span.set_attribute(Attribute.MESSAGING_BATCH_MESSAGE_COUNT, len(traces))
+            _one_partition(span, {into.partition})
+        return span
+
+    def _batch(
+        self, operation: Operation, topics: set[str], links: list[Link], since_ns: int | None = None
+    ) -> Span | None:
+        # By the conventions a span of several destinations names none.
+        topic = next(iter(topics)) if len(topics) == 1 else ""
+        span = self.tracer.start_span(
+            span_name(operation, topic),
+            context=Context(),
+            kind=SpanKind.CLIENT,
+            links=links[:LINKS_MAX],
+            start_time=since_ns,
+        )
+        if span.is_recording():
+            span.set_attributes(self._common(operation))
+            if topic:
+                span.set_attribute(Attribute.MESSAGING_DESTINATION_NAME, topic)
+        return _recorded(span)
+
+    def _common(self, operation: Operation) -> dict[str, AttributeValue]:
+        attributes: dict[str, AttributeValue] = {
             Attribute.MESSAGING_SYSTEM: SYSTEM,
-            Attribute.MESSAGING_OPERATION_NAME: Operation.PROCESS,
-            Attribute.MESSAGING_OPERATION_TYPE: "process",
-            Attribute.MESSAGING_DESTINATION_NAME: record.topic,
-            Attribute.MESSAGING_DESTINATION_PARTITION_ID: str(record.partition),
-            Attribute.MESSAGING_CONSUMER_GROUP_NAME: group,
-            Attribute.MESSAGING_KAFKA_OFFSET: record.offset,
-            Attribute.MESSAGING_MESSAGE_BODY_SIZE: len(record.value or b""),
-        },
-    )
+            Attribute.MESSAGING_OPERATION_NAME: operation.value,
+            Attribute.MESSAGING_CLIENT_ID: self._client,
+        }
+        if operation in _TYPES:
+            attributes[Attribute.MESSAGING_OPERATION_TYPE] = _TYPES[operation]
+        return attributes
+
+    def _settle_later(self, record: Record, producer: SpanContext) -> None:
+        tp = TopicPartition(record.topic, record.partition)
+        waiting = self._unsettled.setdefault(tp, deque(maxlen=LINKS_MAX))
+        waiting.append((record.offset, producer))
 
 
-def start_send(tracer: Tracer, topic: str, key: str, parent: tuple[str, str]) -> Span:
-    """Span of sending one record; its context is what the record carries."""
-    return tracer.start_span(
-        span_name(Operation.SEND, topic),
-        context=context_of(*parent),
-        kind=SpanKind.PRODUCER,
-        attributes={
-            Attribute.MESSAGING_SYSTEM: SYSTEM,
-            Attribute.MESSAGING_OPERATION_NAME: Operation.SEND,
-            Attribute.MESSAGING_OPERATION_TYPE: "send",
-            Attribute.MESSAGING_DESTINATION_NAME: topic,
-            Attribute.MESSAGING_KAFKA_MESSAGE_KEY: key,
-        },
-    )
-
-
-def end_send(span: Span, outgoing: Outgoing, outcome: Ack | Exception) -> None:
+def end_send(span: Span, outgoing: Outgoing, outcome: Ack | BaseException) -> None:
     """End a send span with where the record stands, or with why it stands nowhere."""
     span.set_attribute(Attribute.MESSAGING_MESSAGE_BODY_SIZE, len(outgoing.value or b""))
     if isinstance(outcome, Ack):
@@ -88,80 +215,38 @@ def end_send(span: Span, outgoing: Outgoing, outcome: Ack | Exception) -> None:
     span.end()
 
 
+def about(span: Span, message: Message) -> None:
+    """Put on a span which task, and which assignment, a message of the walk is about."""
+    task, assignment = getattr(message, "task_id", ""), ""
+    if isinstance(message, Task):
+        task = message.id
+    elif isinstance(message, Assignment):
+        task, assignment = message.task.id, message.id
+    elif isinstance(message, PanelEvent) and message.HasField("answer"):
+        assignment = message.answer.assignment_id
+    if task:
+        span.set_attribute(Attribute.COMITIA_TASK_ID, task)
+    if assignment:
+        span.set_attribute(Attribute.COMITIA_ASSIGNMENT_ID, assignment)
+
+
 def fail(span: Span, error: BaseException) -> None:
-    """Mark a span as failed; the message of an error of ours names no content of a task."""
-    span.set_attribute(Attribute.ERROR_TYPE, type(error).__name__)
-    span.set_status(Status(StatusCode.ERROR, str(error)))
-
-
-class ModelSpan:
-    """What a call of a model tells of itself; does nothing without a span."""
-
-    def __init__(self, span: Span | None) -> None:
-        self._span = span
-
-    def usage(self, usage: Usage) -> None:
-        """Tokens of the call."""
-        self.set(Attribute.GEN_AI_USAGE_INPUT_TOKENS, usage.prompt_tokens)
-        self.set(Attribute.GEN_AI_USAGE_OUTPUT_TOKENS, usage.completion_tokens)
-        self.set(Attribute.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS, usage.cached_tokens)
-
-    def set(self, attribute: Attribute, value: AttributeValue) -> None:
-        if self._span is not None:
-            self._span.set_attribute(attribute, value)
-
-
-@contextmanager
-def invoke_agent(
-    telemetry: Telemetry, agent: str, model: str, traceparent: str
-) -> Iterator[ModelSpan]:
-    """Span `invoke_agent <agent>` under the record's context; spans of models opened inside
-    become its children.
+    """Mark a span as failed. Only what this house words itself is repeated: what a handler choked
+    on, or a model refused, may quote a task.
     """
-    attributes: dict[str, str] = {
-        Attribute.GEN_AI_AGENT_NAME: agent,
-        Attribute.GEN_AI_REQUEST_MODEL: model,
-    }
-    name = (Operation.INVOKE_AGENT, agent)
-    with _model_span(telemetry, name, attributes, context_of(traceparent)) as span:
-        yield span
+    span.set_attribute(Attribute.ERROR_TYPE, type(error).__name__)
+    said = str(error) if isinstance(error, ComitiaError) else type(error).__name__
+    if isinstance(error, Poison):
+        span.set_attribute(Attribute.COMITIA_REASON, error.reason)
+        said = error.reason
+    span.set_status(Status(StatusCode.ERROR, said))
 
 
-@contextmanager
-def call_model(
-    telemetry: Telemetry, model: str, operation: Operation = Operation.CHAT
-) -> Iterator[ModelSpan]:
-    """Span `chat <model>` (or `embeddings <model>`) under the current span."""
-    attributes: dict[str, str] = {Attribute.GEN_AI_REQUEST_MODEL: model}
-    with _model_span(telemetry, (operation, model), attributes, None) as span:
-        yield span
+def _recorded(span: Span) -> Span | None:
+    return span if span.is_recording() else None
 
 
-@contextmanager
-def _model_span(
-    telemetry: Telemetry,
-    name: tuple[Operation, str],
-    attributes: Mapping[str, str],
-    context: Context | None,
-) -> Iterator[ModelSpan]:
-    if telemetry.tracer is None:
-        yield ModelSpan(None)
-        return
-    with telemetry.tracer.start_as_current_span(
-        span_name(*name),
-        context=context,
-        # The model runs in this process.
-        kind=SpanKind.INTERNAL,
-        attributes={
-            Attribute.GEN_AI_OPERATION_NAME: name[0],
-            Attribute.GEN_AI_PROVIDER_NAME: PROVIDER,
-            **attributes,
-        },
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as span:
-        try:
-            yield ModelSpan(span)
-        except BaseException as error:
-            fail(span, error)
-            raise
+def _one_partition(span: Span, partitions: set[int]) -> None:
+    if len(partitions) == 1:
+        (partition,) = partitions
+        span.set_attribute(Attribute.MESSAGING_DESTINATION_PARTITION_ID, str(partition))
