@@ -8,14 +8,15 @@ function that does as before for others' clients, and for ours reads secrets ane
 went wrong in words, until a connection to the same address succeeds.
 """
 
+import logging
 import ssl
 from collections.abc import Mapping
 from typing import Any
 
 from aiokafka import client as aiokafka_client
 from aiokafka.abc import AbstractTokenProvider
-from aiokafka.conn import AIOKafkaConnection, create_conn
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator, create_conn
+from aiokafka.errors import KafkaConnectionError, KafkaError, SaslAuthenticationFailed
 
 from comitia.config import WireSettings
 from comitia.errors import ComitiaError, ConfigError, Retryable
@@ -23,6 +24,8 @@ from comitia.runtime.kafka_refusals import in_words
 from comitia.runtime.kafka_tls import Tls, read_text
 from comitia.runtime.kafka_tokens import tokens
 from comitia.wire import PASSWORD_MECHANISMS
+
+_REFUSAL_MAX = 300
 
 
 class Security(AbstractTokenProvider):  # type: ignore[misc]
@@ -81,7 +84,8 @@ class Security(AbstractTokenProvider):  # type: ignore[misc]
         """A connection with secrets as they are now. KafkaConnectionError: `failure` says why."""
         address = f"{host}:{port}"
         try:
-            connection = await create_conn(host, port, **{**options, **self._secrets()})
+            connection = _Connection(host, port, **{**options, **self._secrets()})
+            await connection.connect()
         # A wrong signature of the broker's is a ValueError of aiokafka.
         except (ComitiaError, KafkaError, OSError, TimeoutError, ValueError) as error:
             failure = in_words(error, address, self._settings)
@@ -132,6 +136,23 @@ class Security(AbstractTokenProvider):  # type: ignore[misc]
         return f"grant {self.principal} the operation {operation} on {resource} {name}"
 
 
+class _Authenticator(OAuthAuthenticator):  # type: ignore[misc]
+    """RFC 7628, 3.2.3: a server says in its answer that it refuses a token, and waits. aiokafka
+    does not look at it and would go on as if it was let in.
+    """
+
+    async def step(self, payload: bytes | None) -> tuple[bytes, bool] | None:
+        if payload:
+            raise SaslAuthenticationFailed(payload.decode(errors="replace")[:_REFUSAL_MAX])
+        step: tuple[bytes, bool] | None = await super().step(payload)
+        return step
+
+
+class _Connection(AIOKafkaConnection):  # type: ignore[misc]
+    def authenticator_oauth(self) -> _Authenticator:
+        return _Authenticator(sasl_oauth_token_provider=self._sasl_oauth_token_provider)
+
+
 async def _connect(host: str, port: int, **options: Any) -> AIOKafkaConnection:
     security = options.get("sasl_oauth_token_provider")
     if isinstance(security, Security):
@@ -139,4 +160,11 @@ async def _connect(host: str, port: int, **options: Any) -> AIOKafkaConnection:
     return await create_conn(host, port, **options)
 
 
+def _holds_no_secret(record: logging.LogRecord) -> bool:
+    """aiokafka's log at DEBUG shows what is sent, passwords and tokens included."""
+    values = record.args if isinstance(record.args, tuple) else ()
+    return not any("SaslAuthenticate" in type(value).__name__ for value in values)
+
+
 aiokafka_client.create_conn = _connect
+logging.getLogger("aiokafka.conn").addFilter(_holds_no_secret)
