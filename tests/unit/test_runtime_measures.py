@@ -2,7 +2,7 @@
 
 import re
 
-from comitia.telemetry.names import FOLD_DURATION, TRANSACTION_DURATION, Metric
+from comitia.telemetry.metrics import FOLD_DURATION, TRANSACTION_DURATION, Metric
 from tests.unit.owner_world import Story, answer, panel
 from tests.unit.runtime_world import until
 

@@ -8,14 +8,9 @@ are kept.
 from collections.abc import Sequence
 
 from comitia.ports import Clock, Embeddings, Generation, Model, Prompt, Sampling, Scores, Usage
+from comitia.telemetry.metrics import OPERATION_DURATION, TOKEN_USAGE
 from comitia.telemetry.model_spans import ModelSpan, call_model
-from comitia.telemetry.names import (
-    OPERATION_DURATION,
-    PROVIDER,
-    TOKEN_USAGE,
-    Attribute,
-    Operation,
-)
+from comitia.telemetry.names import PROVIDER, Attribute, Operation
 from comitia.telemetry.setup import Telemetry
 
 

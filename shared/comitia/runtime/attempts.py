@@ -12,7 +12,8 @@ from comitia.effects import Effect, Recorded
 from comitia.errors import Overloaded, Poison, Retryable
 from comitia.runtime.context import Runtime
 from comitia.runtime.retry import Backoff
-from comitia.telemetry.names import RETRIES, Attribute
+from comitia.telemetry.metrics import RETRIES
+from comitia.telemetry.names import Attribute
 from comitia.v1.assignment_pb2 import Assignment
 
 _LOG = logging.getLogger("comitia.workers")

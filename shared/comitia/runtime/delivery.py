@@ -23,7 +23,8 @@ from comitia.runtime.context import Runtime
 from comitia.runtime.retry import Backoff
 from comitia.telemetry import spans
 from comitia.telemetry.measures import messaging
-from comitia.telemetry.names import DEAD_LETTERS, DECISIONS, RETRIES, SENT, Attribute, Operation
+from comitia.telemetry.metrics import DEAD_LETTERS, DECISIONS, RETRIES, SENT
+from comitia.telemetry.names import Attribute, Operation
 from comitia.v1.control_pb2 import Control
 from comitia.v1.decision_pb2 import Decision, DecisionStatus
 

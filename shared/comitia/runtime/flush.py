@@ -20,7 +20,7 @@ from comitia.runtime.context import Runtime
 from comitia.runtime.delivery import Delivery, Job
 from comitia.runtime.open_tasks import Pending
 from comitia.telemetry import spans
-from comitia.telemetry.names import TRANSACTION_DURATION
+from comitia.telemetry.metrics import TRANSACTION_DURATION
 from comitia.v1.decision_pb2 import Decision
 from comitia.v1.panel_event_pb2 import PanelEvent
 

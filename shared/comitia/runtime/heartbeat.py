@@ -15,7 +15,8 @@ from comitia.runtime.context import Runtime
 from comitia.runtime.reading import settle
 from comitia.runtime.retry import Stopped, persist, stopped_within
 from comitia.telemetry.measures import messaging
-from comitia.telemetry.names import SENT, Operation
+from comitia.telemetry.metrics import SENT
+from comitia.telemetry.names import Operation
 from comitia.v1.decision_pb2 import DELIVERY_UNSPECIFIED, Delivery
 from comitia.v1.heartbeat_pb2 import Heartbeat
 

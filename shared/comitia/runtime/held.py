@@ -17,7 +17,8 @@ from comitia.runtime.flush import Outlet
 from comitia.runtime.open_tasks import Pending
 from comitia.runtime.partition_state import PartitionState
 from comitia.telemetry import spans
-from comitia.telemetry.names import ANSWERS_DROPPED, Attribute
+from comitia.telemetry.metrics import ANSWERS_DROPPED
+from comitia.telemetry.names import Attribute
 from comitia.telemetry.setup import Telemetry
 from comitia.v1.panel_event_pb2 import PanelEvent
 

@@ -17,7 +17,8 @@ from comitia.runtime.inboxes import Inboxes, Work
 from comitia.runtime.reading import Commits, fetch
 from comitia.runtime.retry import Backoff, Stopped, persist
 from comitia.telemetry.measures import messaging
-from comitia.telemetry.names import CONSUMED, Operation
+from comitia.telemetry.metrics import CONSUMED
+from comitia.telemetry.names import Operation
 
 # Turns of the high lane for one of the normal lane, while work waits in both.
 HIGH_TURNS = 4

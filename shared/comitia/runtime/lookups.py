@@ -17,7 +17,8 @@ from comitia.runtime.context import Runtime
 from comitia.runtime.held import Held
 from comitia.runtime.memory import Parked
 from comitia.runtime.retry import Backoff
-from comitia.telemetry.names import LOOKUPS, Attribute
+from comitia.telemetry.metrics import LOOKUPS
+from comitia.telemetry.names import Attribute
 from comitia.v1.decision_pb2 import Decision
 
 _LOG = logging.getLogger("comitia.owner")

@@ -29,14 +29,14 @@ from comitia.runtime.partition_state import PartitionState
 from comitia.runtime.reading import Commits, every, fetch
 from comitia.runtime.retry import Backoff, Stopped, persist
 from comitia.telemetry.measures import messaging
-from comitia.telemetry.names import (
+from comitia.telemetry.metrics import (
     CONSUMED,
     FOLD_DURATION,
     TASKS_DECIDED,
     TASKS_OPEN,
     TASKS_OPEN_BYTES,
-    Operation,
 )
+from comitia.telemetry.names import Operation
 
 _LOG = logging.getLogger("comitia.owner")
 _FETCH_MAX = 2_000

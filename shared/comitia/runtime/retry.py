@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from comitia.errors import Fenced, Retryable
 from comitia.runtime.context import Runtime
-from comitia.telemetry.names import RETRIES, Attribute
+from comitia.telemetry.metrics import RETRIES
+from comitia.telemetry.names import Attribute
 
 T = TypeVar("T")
 

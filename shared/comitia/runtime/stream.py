@@ -27,7 +27,8 @@ from comitia.runtime.reading import Commits, every, fetch, low_waters
 from comitia.runtime.retry import Backoff, Stopped, persist
 from comitia.telemetry import spans
 from comitia.telemetry.measures import messaging
-from comitia.telemetry.names import CONSUMED, Operation
+from comitia.telemetry.metrics import CONSUMED
+from comitia.telemetry.names import Operation
 
 _LOG = logging.getLogger("comitia.stream")
 M = TypeVar("M", bound=Message)

@@ -14,7 +14,8 @@ from comitia.ports import Committed, Reader, ReaderSpec, TopicPartition, Writer
 from comitia.runtime.context import Runtime
 from comitia.runtime.flush import Outlet
 from comitia.runtime.held import Held
-from comitia.telemetry.names import RECORDS_LOST, Attribute
+from comitia.telemetry.metrics import RECORDS_LOST
+from comitia.telemetry.names import Attribute
 from comitia.v1.decision_pb2 import Decision
 
 _LOG = logging.getLogger("comitia.owner")

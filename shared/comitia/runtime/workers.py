@@ -27,7 +27,8 @@ from comitia.runtime.lane import Lane, LaneSpec, Turns
 from comitia.runtime.reading import every
 from comitia.runtime.retry import Stopped, persist
 from comitia.telemetry import spans
-from comitia.telemetry.names import ASSIGNMENTS_DROPPED, IN_FLIGHT, WAITING, Attribute
+from comitia.telemetry.metrics import ASSIGNMENTS_DROPPED, IN_FLIGHT, WAITING
+from comitia.telemetry.names import Attribute
 from comitia.v1.assignment_pb2 import Assignment
 
 _LOG = logging.getLogger("comitia.workers")

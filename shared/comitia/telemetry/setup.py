@@ -22,7 +22,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExport
 from prometheus_client import CollectorRegistry, generate_latest
 
 from comitia.errors import ConfigError
-from comitia.telemetry.names import Attribute, Metric
+from comitia.telemetry.metrics import Metric
+from comitia.telemetry.names import Attribute
 from comitia.telemetry.sampling import BatchSampler
 from comitia.telemetry.spans import SCOPE, Tracing
 
