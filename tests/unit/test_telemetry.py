@@ -7,7 +7,7 @@ from opentelemetry.semconv import attributes as stable
 from opentelemetry.semconv._incubating import attributes as incubating
 
 from comitia.errors import ConfigError
-from comitia.telemetry import names
+from comitia.telemetry import metrics, names
 from comitia.telemetry.measures import messaging
 from comitia.telemetry.setup import setup
 
@@ -35,11 +35,11 @@ def test_attributes_are_those_of_the_conventions_or_our_own() -> None:
 
 
 def test_metrics_have_unique_names_units_and_few_attributes() -> None:
-    assert len({m.name for m in names.METRICS}) == len(names.METRICS)
-    declared = [v for v in vars(names).values() if isinstance(v, names.Metric)]
-    assert set(declared) == set(names.METRICS)
-    for metric in names.METRICS:
-        assert metric.unit in {"s", "By"} or re.fullmatch(r"\{[a-z]+\}", metric.unit)
+    assert len({m.name for m in metrics.METRICS}) == len(metrics.METRICS)
+    declared = [v for v in vars(metrics).values() if isinstance(v, metrics.Metric)]
+    assert set(declared) == set(metrics.METRICS)
+    for metric in metrics.METRICS:
+        assert metric.unit in {"s", "By", "1"} or re.fullmatch(r"\{[a-z]+\}", metric.unit)
         assert metric.description.endswith(".")
         unbounded = {names.Attribute.COMITIA_TASK_ID, names.Attribute.COMITIA_ASSIGNMENT_ID}
         assert not unbounded & set(metric.attributes)
@@ -100,9 +100,9 @@ def test_an_exporter_that_is_not_there_is_a_setting_to_change(
 
 def test_metrics_are_exposed_for_prometheus() -> None:
     telemetry = setup("router", "i", {})
-    telemetry.add(names.DEAD_LETTERS, 2, {names.Attribute.COMITIA_REASON: "UNREADABLE"})
-    telemetry.record(names.FOLD_DURATION, 0.3)
-    telemetry.observe(names.TASKS_OPEN, lambda: [(7, {})])
+    telemetry.add(metrics.DEAD_LETTERS, 2, {names.Attribute.COMITIA_REASON: "UNREADABLE"})
+    telemetry.record(metrics.FOLD_DURATION, 0.3)
+    telemetry.observe(metrics.TASKS_OPEN, lambda: [(7, {})])
     text = telemetry.exposition().decode()
     assert 'comitia_dead_letters_total{comitia_reason="UNREADABLE"} 2.0' in text
     assert 'comitia_fold_duration_seconds_bucket{le="0.5"} 1.0' in text
@@ -117,7 +117,7 @@ def test_a_counter_sums_up_by_attributes_whatever_their_order() -> None:
         (3, {"b": "2", "a": "1"}),
         (7, {"a": "3", "b": "2"}),
     ):
-        telemetry.add(names.SENT, amount, attributes)
+        telemetry.add(metrics.SENT, amount, attributes)
     for _ in range(2):
         text = telemetry.exposition().decode()
         assert 'messaging_client_sent_messages_total{a="1",b="2"} 5.0' in text
