@@ -171,6 +171,16 @@ def test_missing_topics_are_named_and_made() -> None:
     assert panel.call("topics").exit_code == 0
 
 
+def test_inboxes_of_agents_that_have_no_card_yet_are_made_by_name() -> None:
+    panel = Panel()
+    own = ("--inbox", "mine", "--inbox", "mine.high")
+    done = panel.call("topics", "--apply", *own)
+    assert done.exit_code == 0, done.output
+    made = {json.loads(line)["topic"] for line in done.stdout.splitlines()}
+    assert {NAMES.inbox("mine"), NAMES.inbox("mine", high=True)} <= made
+    assert panel.call("topics", "--inbox", "Not a name").exit_code == 2
+
+
 def test_a_setting_that_differs_is_told_with_both_values() -> None:
     (wanted,) = [spec for spec in NAMES.specs() if spec.name == NAMES.topic("tasks")]
     config = {**wanted.config, "message.timestamp.type": "CreateTime"}

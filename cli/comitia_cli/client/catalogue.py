@@ -1,6 +1,6 @@
 """The catalogue of topics against what a cluster has."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from comitia.ports import TopicSpec
@@ -38,10 +38,18 @@ def compare(wanted: TopicSpec, found: TopicSpec | None) -> Comparison:
     return Comparison(wanted, found, differs)
 
 
-async def wanted(session: Session) -> list[TopicSpec]:
-    """Every topic of the catalogue, and the inboxes of every agent that has a card."""
+HIGH = ".high"
+
+
+async def wanted(session: Session, inboxes: Sequence[str] = ()) -> list[TopicSpec]:
+    """Every topic of the catalogue, the inboxes of every agent that has a card, and those of
+    `inboxes`: names of agents, with HIGH behind it for the inbox of its priority lane.
+    """
     replication = session.settings.replication
     specs = session.names.specs(replication)
+    for inbox in inboxes:
+        name = inbox.removesuffix(HIGH)
+        specs.append(session.names.inbox_spec(name, replication, high=inbox != name))
     registry = session.names.topic("agents")
     if registry in await session.log.describe([registry]):
         for agent in await agents.listed(session):
@@ -49,11 +57,11 @@ async def wanted(session: Session) -> list[TopicSpec]:
             specs += session.names.inbox_specs(
                 card.name, replication, priority_lane=card.priority_lane
             )
-    return specs
+    return list({spec.name: spec for spec in specs}.values())
 
 
-async def comparisons(session: Session) -> list[Comparison]:
-    """All topics, in the catalogue's order."""
-    specs = await wanted(session)
+async def comparisons(session: Session, inboxes: Sequence[str] = ()) -> list[Comparison]:
+    """All topics, in the catalogue's order; `inboxes` as in `wanted`."""
+    specs = await wanted(session, inboxes)
     found = await session.log.describe([spec.name for spec in specs])
     return [compare(spec, found.get(spec.name)) for spec in specs]

@@ -15,6 +15,13 @@ from comitia_cli.show.tables import clipped, plain_table
 def topics(
     ctx: typer.Context,
     apply: Annotated[bool, typer.Option("--apply", help="Create the missing ones.")] = False,
+    inbox: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="AGENT",
+            help="Its inbox, too, before it has a card; AGENT.high: that of its priority lane.",
+        ),
+    ] = None,
     json: options.AsJson = False,
     bootstrap: options.Bootstrap = None,
 ) -> None:
@@ -23,7 +30,7 @@ def topics(
     Ends with 1 when one is missing or differs. --apply creates what is missing; it changes
     nothing that exists.
     """
-    found = run(_compare(shell_of(ctx), bootstrap, apply))
+    found = run(_compare(shell_of(ctx), bootstrap, inbox or [], apply))
     printer = Printer(json)
     for one in found:
         printer.emit(
@@ -50,13 +57,15 @@ def topics(
         raise typer.Exit(exits.FAILED)
 
 
-async def _compare(shell: Shell, bootstrap: str | None, apply: bool) -> list[Comparison]:
+async def _compare(
+    shell: Shell, bootstrap: str | None, inboxes: list[str], apply: bool
+) -> list[Comparison]:
     async with shell.session(bootstrap) as session:
-        found = await comparisons(session)
+        found = await comparisons(session, inboxes)
         missing = [one.wanted for one in found if one.found is None]
         if apply and missing:
             await session.log.create(missing)
-            found = await comparisons(session)
+            found = await comparisons(session, inboxes)
         return found
 
 
