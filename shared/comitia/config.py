@@ -104,7 +104,15 @@ class KafkaSettings(WireSettings):
     replication: int = Field(-1, ge=-1)
 
 
-class ServiceSettings(KafkaSettings):
+class LogSettings(Settings):
+    """How a service logs, on stderr."""
+
+    # auto: text on a terminal, JSON elsewhere.
+    log_format: Literal["auto", "json", "text"] = "auto"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class ServiceSettings(KafkaSettings, LogSettings):
     """What every service has."""
 
     # Port of /healthz, /readyz and /metrics. 0 takes a free one and logs it.

@@ -44,6 +44,7 @@ class Processes:
             "COMITIA_CACHE_DIR": str(cache_dir),
             "COMITIA_MODELS_DIR": str(ROOT / "models"),
             "COMITIA_HEARTBEAT_INTERVAL_MS": "500",
+            "COMITIA_LOG_FORMAT": "text",
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._files = ExitStack()

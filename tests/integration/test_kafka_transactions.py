@@ -84,10 +84,10 @@ async def test_an_aggregator_ends_on_a_broker_without_transactions_unless_told_o
         settings = load(AggregatorSettings, given)
         with pytest.raises(ConfigError, match="COMITIA_DELIVERY=at-least-once"):
             async with asyncio.timeout(60):
-                await serve("aggregator", settings, compose, KafkaLog.open)
+                await serve("aggregator", settings, compose, KafkaLog.open, "i-1")
         port = free_ports(1)
         told = load(AggregatorSettings, {**given, "delivery": "at-least-once", "http_port": port})
-        running = asyncio.create_task(serve("aggregator", told, compose, KafkaLog.open))
+        running = asyncio.create_task(serve("aggregator", told, compose, KafkaLog.open, "i-2"))
         async with asyncio.timeout(60):
             await ready(f"http://{HOST}:{port}/readyz")
         running.cancel()

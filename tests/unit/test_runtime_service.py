@@ -61,7 +61,9 @@ def service(mode: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
     variables = {k: v for k, v in os.environ.items() if not k.startswith(("COMITIA_", "OTEL_"))}
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(SCRIPT), mode],
-        env=variables | {"COMITIA_BOOTSTRAP": "127.0.0.1:9"} | environ,
+        env=variables
+        | {"COMITIA_BOOTSTRAP": "127.0.0.1:9", "COMITIA_LOG_FORMAT": "text"}
+        | environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

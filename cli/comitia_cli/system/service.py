@@ -31,7 +31,7 @@ _LOG_PREFIX = re.compile(r"^[\d-]{10} [\d:,]{12} \S+ [A-Z]+ ")
 class ServiceSpec:
     """A program and the settings it gets beyond this process's environment.
 
-    The supervisor adds COMITIA_HTTP_PORT.
+    COMITIA_HTTP_PORT and COMITIA_LOG_FORMAT are set by whoever starts it.
     """
 
     name: str
@@ -72,7 +72,13 @@ class Child:
                     # A group of its own: Ctrl-C on the terminal is for the supervisor, which stops
                     # the others in order.
                     start_new_session=True,
-                    env={**os.environ, **spec.env, "COMITIA_HTTP_PORT": str(port)},
+                    env={
+                        **os.environ,
+                        **spec.env,
+                        "COMITIA_HTTP_PORT": str(port),
+                        # For people, and for `last_line`.
+                        "COMITIA_LOG_FORMAT": "text",
+                    },
                 )
         except BaseException:
             os.close(write)

@@ -76,7 +76,15 @@ async def compose(service: Service[AgentSettings]) -> None:
         stopped.listen(one.stop_task)
         service.start(one.run(), f"inbox {profile.name}")
     service.heartbeats(lambda leaving: _beats(runtime, profiles, workers, leaving))
-    _LOG.info("serving %s with %s %s", ", ".join(names), model.name, model.digest)
+    _LOG.info(
+        *("serving %s with %s %s", ", ".join(names), model.name, model.digest),
+        extra={
+            "event": "serving",
+            "agents": names,
+            "model": model.name,
+            "model_digest": model.digest,
+        },
+    )
 
 
 def _check_retention(control: TopicSpec, timeout_ms_max: int) -> None:

@@ -75,7 +75,8 @@ async def compose(service: Service[AggregatorSettings]) -> None:
         open_tasks_max=settings.open_tasks_max,
         open_bytes_max=settings.open_bytes_max,
     )
-    _LOG.info("decisions are delivered %s (COMITIA_DELIVERY)", settings.delivery)
+    told = {"event": "delivery", "delivery": settings.delivery}
+    _LOG.info("decisions are delivered %s (COMITIA_DELIVERY)", settings.delivery, extra=told)
     service.heartbeats(service_beats(service.runtime, delivery))
     service.start(run_owner(service.runtime, spec), "owner")
 

@@ -45,4 +45,5 @@ class Inboxes:
         for (name, high), spec in specs.items():
             if spec.name in found:
                 self.agents.open_inbox(name, high=high)
-                _LOG.info("agent %s %s", name, "has a priority lane" if high else "can be seated")
+                said = "has a priority lane" if high else "can be seated"
+                _LOG.info("agent %s %s", name, said, extra={"event": "agent", "agent": name})

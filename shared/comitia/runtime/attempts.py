@@ -11,7 +11,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from comitia.effects import Effect, Recorded
 from comitia.errors import Overloaded, Poison, Retryable
 from comitia.runtime.context import Runtime
+from comitia.runtime.dead_letters import HANDLER_FAILED
 from comitia.runtime.retry import Backoff
+from comitia.telemetry.logs import wordless
 from comitia.telemetry.metrics import RETRIES
 from comitia.telemetry.names import Attribute
 from comitia.v1.assignment_pb2 import Assignment
@@ -46,8 +48,10 @@ async def within_deadline(
                 raise Poison(str(error), kind, attempts) from error
         except Exception as error:
             # A bug that one assignment met is that assignment's fate.
-            _LOG.exception("assignment %s failed", recorded.message.id)
+            told = {"task_id": recorded.message.task.id, "traceparent": recorded.traceparent}
+            which = recorded.message.id
+            _LOG.error("assignment %s failed", which, exc_info=wordless(error), extra=told)
             said = f"{type(error).__name__}: {error}"
-            raise Poison(said, "HANDLER_FAILED", attempts) from error
+            raise Poison(said, HANDLER_FAILED, attempts) from error
         runtime.telemetry.add(RETRIES, 1, {Attribute.COMITIA_REASON: "answer"})
         await asyncio.sleep(pause_ms / 1000)

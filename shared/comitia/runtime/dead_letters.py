@@ -6,9 +6,11 @@ names are those of KIP-1034 (dead letter queue in Kafka Streams), so that its to
 What somebody has replayed or discarded stays where it is; a mark behind it says so.
 """
 
+import logging
 import re
 import traceback
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from google.protobuf.message import Message
 
@@ -23,6 +25,9 @@ from comitia.v1 import dead_letter_pb2, decision_pb2, panel_event_pb2
 from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.task_pb2 import Task
 
+_LOG = logging.getLogger("comitia.dead_letters")
+# The reason of what a bug of ours met; its error's words are not ours.
+HANDLER_FAILED = "HANDLER_FAILED"
 HEADERS_BYTES_MAX = 64 * 1024
 ERROR_BYTES_MAX = 16 * 1024
 STACKTRACE_BYTES_MAX = 8 * 1024
@@ -75,6 +80,35 @@ def task_id_of(message: Message) -> str:
     if isinstance(message, Assignment):
         return message.task.id
     return str(getattr(message, "task_id", ""))
+
+
+def fields(record: Record, task_id: str, traceparent: str = "") -> dict[str, Any]:
+    """What a log line about a record says of it, for machines."""
+    return {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "task_id": task_id,
+        "traceparent": traceparent,
+    }
+
+
+def tell(record: Record, why: Poison, task_id: str, traceparent: str) -> None:
+    """One log line for a record that goes to the dead letters. What a handler choked on may quote
+    the task: of that only the kind of error is told.
+    """
+    said = str(why)
+    if why.reason == HANDLER_FAILED:
+        said = said.partition(":")[0]
+    _LOG.warning(
+        "%s[%d] offset %d to the dead letters: %s: %s",
+        *(record.topic, record.partition, record.offset, why.reason, said),
+        extra={
+            "event": "dead_letter",
+            "reason": why.reason,
+            **fields(record, task_id, traceparent),
+        },
+    )
 
 
 def given_up(why: Poison, task_id: str) -> DeadLetter:

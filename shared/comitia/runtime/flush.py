@@ -6,7 +6,6 @@ lets the task end. Orders to stop work are left to the caller: they are no part 
 """
 
 import asyncio
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -24,7 +23,6 @@ from comitia.telemetry.metrics import TRANSACTION_DURATION
 from comitia.v1.decision_pb2 import Decision
 from comitia.v1.panel_event_pb2 import PanelEvent
 
-_LOG = logging.getLogger("comitia.owner")
 # A partition's transactions begin at least so far apart. One costs the brokers as much as hundreds
 # of records: under load fewer and fuller ones decide a third more tasks on the same machine.
 _TRANSACTIONS_APART_MS = 20
@@ -130,14 +128,12 @@ async def _give_up(runtime: Runtime, delivery: Delivery, job: Job, original: Rec
     A decision that is too large is kept itself, and a small one, FAILED, takes its place. For
     anything else the task fails in its own log, which the fold then meets like any event.
     """
-    why, number = job.failed, original.partition
+    why = job.failed
     if why is None:
         raise ValueError("this job did not fail")
     task_id = dead_letters.ending_task_id(job.task_id, original)
-    _LOG.warning(
-        "%s[%d] offset %d to the dead letters: %s: %s",
-        *(original.topic, number, original.offset, why.reason, why),
-    )
+    dead_letters.tell(original, why, task_id, job.trace[0])
+    number = original.partition
     decision = _refused_decision(job)
     if decision is not None:
         sent = delivery.encode(decision, job.trace)

@@ -11,10 +11,11 @@ from typing import Any, Protocol, TypeVar
 
 from comitia.effects import DecidedTask, Effect, Recorded, Timer
 from comitia.errors import Poison
+from comitia.runtime.dead_letters import HANDLER_FAILED
+from comitia.telemetry.logs import wordless
 from comitia.v1.panel_event_pb2 import PanelEvent
 
 _LOG = logging.getLogger("comitia.fold")
-HANDLER_FAILED = "HANDLER_FAILED"
 
 
 class TaskState(Protocol):
@@ -93,5 +94,5 @@ class GuardedFold:
 
 
 def _failed(error: Exception) -> Poison:
-    _LOG.error("the fold failed", exc_info=error)
+    _LOG.error("the fold failed", exc_info=wordless(error))
     return Poison(f"{type(error).__name__}: {error}", HANDLER_FAILED)

@@ -21,9 +21,11 @@ class Health:
         before = self._reasons.get(condition)
         self._reasons[condition] = reason
         if reason is not None and before is None:
-            _LOG.warning("not ready: %s: %s", condition, reason)
+            told = {"event": "not_ready", "condition": condition, "reason": reason}
+            _LOG.warning("not ready: %s: %s", condition, reason, extra=told)
         elif reason is None and before is not None:
-            _LOG.info("%s: %s", condition, "ready" if self.ready else "done")
+            told = {"event": "ready" if self.ready else "done", "condition": condition}
+            _LOG.info("%s: %s", condition, told["event"], extra=told)
 
     @property
     def ready(self) -> bool:

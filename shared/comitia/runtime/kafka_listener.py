@@ -6,6 +6,7 @@ a name that somebody else may have by now: both are kept here for the reader to 
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 
 from aiokafka import TopicPartition as KafkaPartition
@@ -13,6 +14,8 @@ from aiokafka.abc import ConsumerRebalanceListener
 
 from comitia.errors import Superseded
 from comitia.ports import OnPartitions, Partitions, ReaderSpec, TopicPartition
+
+_LOG = logging.getLogger("comitia.reading")
 
 
 def ours(partitions: Iterable[KafkaPartition]) -> Partitions:
@@ -32,6 +35,7 @@ class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self.error: Exception | None = None
         self.superseded: Superseded | None = None
         self._member = member
+        self._held: Partitions = frozenset()
         self.joined = False
 
     def on_partitions_revoked(self, revoked: Iterable[KafkaPartition]) -> None:
@@ -59,7 +63,25 @@ class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def on_partitions_assigned(self, assigned: Iterable[KafkaPartition]) -> None:
         self.joined = True
-        self._call(self.spec.on_assigned, ours(assigned))
+        partitions = ours(assigned)
+        self._tell(partitions)
+        self._call(self.spec.on_assigned, partitions)
+
+    def _tell(self, partitions: Partitions) -> None:
+        """One line for a rebalance: what this member has now, and what that changes."""
+        given, taken = len(partitions - self._held), len(self._held - partitions)
+        self._held = partitions
+        _LOG.info(
+            "group %s: %d partitions, %d given, %d taken away",
+            *(self.spec.group, len(partitions), given, taken),
+            extra={
+                "event": "rebalance",
+                "group": self.spec.group,
+                "partitions": sorted(f"{tp.topic}-{tp.partition}" for tp in partitions),
+                "given": given,
+                "taken": taken,
+            },
+        )
 
     def _call(self, hook: OnPartitions | None, partitions: Partitions) -> None:
         if hook is None:

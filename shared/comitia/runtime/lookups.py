@@ -14,6 +14,7 @@ from comitia.effects import Recorded
 from comitia.errors import Poison, Retryable
 from comitia.ports import ReaderSpec, TopicPartition
 from comitia.runtime.context import Runtime
+from comitia.runtime.dead_letters import fields
 from comitia.runtime.held import Held
 from comitia.runtime.memory import Parked
 from comitia.runtime.retry import Backoff
@@ -62,6 +63,12 @@ class Lookups:
         _LOG.info(
             "partition %d: %d of %d tasks from before what is remembered were decided already",
             *(held.tp.partition, len(found), len(wanted)),
+            extra={
+                "event": "looked_up",
+                "partition": held.tp.partition,
+                "found": len(found),
+                "wanted": len(wanted),
+            },
         )
         for reason, count in (("FOUND", len(found)), ("NOT_FOUND", len(wanted) - len(found))):
             if count:
@@ -91,7 +98,8 @@ async def scan(
                     recorded = runtime.codec.decode(Decision, record)
                 except Poison as poison:
                     _LOG.warning(
-                        "%s[%d] offset %d: %s", tp.topic, tp.partition, record.offset, poison
+                        *("%s[%d] offset %d: %s", tp.topic, tp.partition, record.offset, poison),
+                        extra={"event": "skipped", "reason": poison.reason, **fields(record, "")},
                     )
                     continue
                 if recorded.message.task_id in wanted:

@@ -11,7 +11,6 @@ due. Reading is never paused for load. At least once, a flush that was not ackno
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,14 +30,12 @@ from comitia.runtime.retry import Backoff, Stopped, persist
 from comitia.telemetry.measures import messaging
 from comitia.telemetry.metrics import (
     CONSUMED,
-    FOLD_DURATION,
     TASKS_DECIDED,
     TASKS_OPEN,
     TASKS_OPEN_BYTES,
 )
 from comitia.telemetry.names import Operation
 
-_LOG = logging.getLogger("comitia.owner")
 _FETCH_MAX = 2_000
 _FLUSH_MAX = 1_000
 _TICK_MS = 20
@@ -187,7 +184,7 @@ class _Owner:
                     return
                 except Retryable as error:
                     # Never go on with half a fold, or after a transaction whose end is not known.
-                    _LOG.warning("partition %d is to be taken over again: %s", number, error)
+                    take_over.tell_failure(tp, error)
                     runtime.health.set(condition, str(error))
                     if self._closing:
                         return
@@ -204,11 +201,7 @@ class _Owner:
             await take_over.prove_membership(self._reader, held.tp)
         await take_over.take_over(runtime, self._reader, held, self._spec)
         held.go_live()
-        runtime.telemetry.record(FOLD_DURATION, (runtime.clock.monotonic_ms() - began_ms) / 1000)
-        _LOG.info(
-            "partition %d is live: %d open, %d remembered, folded to %d",
-            *(held.tp.partition, held.state.open, len(held.state.decided), held.state.next),
-        )
+        take_over.tell(runtime, held, runtime.clock.monotonic_ms() - began_ms)
         self._report()
 
     async def _emit(self, held: Held) -> None:

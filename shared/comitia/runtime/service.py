@@ -12,13 +12,13 @@ import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from importlib.metadata import version
 from typing import Any, Generic, TypeVar
 
 import uvloop
 
-from comitia.config import KafkaSettings, ServiceSettings, load
+from comitia.config import KafkaSettings, LogSettings, ServiceSettings, load
 from comitia.errors import ConfigError, Overloaded, Retryable, Superseded
 from comitia.ports import Log, TopicSpec
 from comitia.runtime import catalogue, health_server
@@ -30,6 +30,7 @@ from comitia.runtime.health import Health
 from comitia.runtime.heartbeat import Beats, run_heartbeats, send_once, service_beats
 from comitia.runtime.kafka_log import KafkaLog
 from comitia.runtime.retry import Backoff, Stopped, persist, stopped_within
+from comitia.telemetry import logs
 from comitia.telemetry.setup import setup
 from comitia.topics import Names
 
@@ -97,7 +98,9 @@ class Service(Generic[S]):
         if self._loops:
             _, late = await asyncio.wait(self._loops, timeout=self.settings.grace_ms / 1000)
             for task in late:
-                _LOG.warning("%s did not finish within the grace period", task.get_name())
+                name = task.get_name()
+                told = {"event": "not_drained", "loop": name}
+                _LOG.warning("%s did not finish within the grace period", name, extra=told)
                 task.cancel()
 
     async def close(self) -> None:
@@ -115,21 +118,37 @@ def run_service(
     """Run until a signal; the exit code: 0 after a drain, 2 for a ConfigError, 1 for a bug or a
     bound that must not be passed, such as that on dead letters.
     """
-    _log_to_stderr(name)
+    instance = new_instance(name)
+    told = _log_settings()
+    logs.set_up(name, instance, told.log_format, told.log_level)
     try:
         configured = load(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(name, configured, compose, open_log))
+            runner.run(serve(name, configured, compose, open_log, instance))
     except ConfigError as error:
-        _LOG.error("%s", error)
+        _LOG.error("%s", error, extra={"event": "failed", "error": "ConfigError"})
         return EXIT_CONFIG
     except (Overloaded, Superseded) as error:
-        _LOG.error("%s", error)
+        _LOG.error("%s", error, extra={"event": "failed", "error": type(error).__name__})
         return 1
     except Exception:  # noqa: BLE001 - the last resort of the process: told in full, exit code 1
-        _LOG.exception("ended by an error that is not expected: please report it")
+        why = "ended by an error that is not expected: please report it"
+        _LOG.exception(why, extra={"event": "failed"})
         return 1
     return 0
+
+
+def new_instance(name: str) -> str:
+    """A name that no other process has, or had."""
+    return f"{name}-{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
+
+
+def _log_settings() -> LogSettings:
+    try:
+        return load(LogSettings)
+    except ConfigError:
+        # All settings are read next: that says what is wrong with these, too.
+        return LogSettings.model_construct()
 
 
 async def serve(
@@ -137,17 +156,21 @@ async def serve(
     settings: S,
     compose: Callable[[Service[S]], Awaitable[None]],
     open_log: OpenLog,
+    instance: str,
 ) -> None:
-    """The life of a service in the running event loop; returns after the drain."""
+    """The life of a service in the running event loop; returns after the drain. `instance`: see
+    `new_instance`.
+    """
     stop = asyncio.Event()
     _on_signals(stop, settings.grace_ms)
     asyncio.get_running_loop().set_exception_handler(_in_the_background)
-    instance = f"{name}-{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
     telemetry = setup(name, instance, os.environ)
     health = Health()
     health.set("start", "starting")
     server = await health_server.serve(health, telemetry, settings.http_host, settings.http_port)
-    _LOG.info("http://%s:%d/readyz", settings.http_host, health_server.port_of(server))
+    port = health_server.port_of(server)
+    started = {"event": "started", "version": version("comitia"), "port": port}
+    _LOG.info("http://%s:%d/readyz", settings.http_host, port, extra=started)
     clock = BrokerClock()
     try:
         log = await _connect(lambda: open_log(settings, instance), health, stop)
@@ -181,7 +204,7 @@ async def serve(
     finally:
         await server.cleanup()
         await asyncio.to_thread(telemetry.shutdown)
-    _LOG.info("ended")
+    _LOG.info("ended", extra={"event": "ended"})
 
 
 async def _live(
@@ -196,7 +219,11 @@ async def _live(
             composing.cancel()
             await stopping
             runtime.health.set("drain", "draining")
+            began_ms = runtime.clock.monotonic_ms()
             await service.drain()
+            took_ms = round(runtime.clock.monotonic_ms() - began_ms)
+            drained = {"event": "drained", "duration_ms": took_ms}
+            _LOG.info("drained in %d ms", took_ms, extra=drained)
         finally:
             stopping.cancel()
             await service.close()
@@ -255,7 +282,8 @@ def _on_signals(stop: asyncio.Event, grace_ms: int) -> None:
         if stop.is_set():
             _LOG.warning("%s again: ending at once", number.name)
             os._exit(128 + number)
-        _LOG.info("%s: draining, for at most %d ms", number.name, grace_ms)
+        told = {"event": "draining", "signal": number.name, "grace_ms": grace_ms}
+        _LOG.info("%s: draining, for at most %d ms", number.name, grace_ms, extra=told)
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -264,14 +292,5 @@ def _on_signals(stop: asyncio.Event, grace_ms: int) -> None:
 
 def _in_the_background(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Errors of tasks that nobody awaits, such as a client library's own: one line each."""
-    _LOG.error("%s: %r", context["message"], context.get("exception"))
-
-
-def _log_to_stderr(name: str) -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format=f"%(asctime)s {name} %(levelname)s %(message)s",
-    )
-    # The client's own complaints about a broker that is away would bury the one line that we log.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    told = {"event": "background_error"}
+    _LOG.error("%s: %r", context["message"], context.get("exception"), extra=told)

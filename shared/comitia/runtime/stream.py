@@ -26,6 +26,7 @@ from comitia.runtime.offsets import Offsets
 from comitia.runtime.reading import Commits, every, fetch, low_waters
 from comitia.runtime.retry import Backoff, Stopped, persist
 from comitia.telemetry import spans
+from comitia.telemetry.logs import wordless
 from comitia.telemetry.measures import messaging
 from comitia.telemetry.metrics import CONSUMED
 from comitia.telemetry.names import Operation
@@ -155,8 +156,12 @@ class _Stream:
         except Poison as poison:
             job.failed = poison
         except Exception as error:  # noqa: BLE001 - a bug in a handler is that record's fate
-            _LOG.exception("handler of %s failed at offset %d", record.topic, record.offset)
-            job.failed = Poison(f"{type(error).__name__}: {error}", "HANDLER_FAILED")
+            _LOG.error(
+                *("handler of %s failed at offset %d", record.topic, record.offset),
+                exc_info=wordless(error),
+                extra=dead_letters.fields(record, job.task_id, job.trace[0]),
+            )
+            job.failed = Poison(f"{type(error).__name__}: {error}", dead_letters.HANDLER_FAILED)
         return job
 
     async def _emit(self, jobs: list[tuple[Record, Job, Offsets]]) -> None:
@@ -174,10 +179,7 @@ class _Stream:
 
     async def _give_up(self, record: Record, job: Job, why: Poison) -> None:
         task_id = dead_letters.ending_task_id(job.task_id, record)
-        _LOG.warning(
-            "%s[%d] offset %d to the dead letters: %s: %s",
-            *(record.topic, record.partition, record.offset, why.reason, why),
-        )
+        dead_letters.tell(record, why, task_id, job.trace[0])
         if job.span is not None:
             spans.fail(job.span, why)
         letter = dead_letters.given_up(why, task_id)

@@ -18,6 +18,7 @@ from comitia.effects import Recorded
 from comitia.errors import Poison
 from comitia.ports import Reader, ReaderSpec, Record
 from comitia.runtime.context import Runtime
+from comitia.runtime.dead_letters import fields
 from comitia.runtime.reading import fetch
 from comitia.runtime.retry import Backoff, Stopped, persist
 
@@ -108,4 +109,5 @@ class Tables:
             _LOG.warning(
                 "%s[%d] offset %d skipped: %s",
                 *(record.topic, record.partition, record.offset, poison),
+                extra={"event": "skipped", "reason": poison.reason, **fields(record, "")},
             )

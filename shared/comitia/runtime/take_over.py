@@ -9,12 +9,13 @@ after it is all that the former owner will ever have said.
 import logging
 from typing import Protocol
 
-from comitia.errors import Poison
+from comitia.errors import Fenced, Poison, Retryable
 from comitia.ports import Committed, Reader, ReaderSpec, TopicPartition, Writer
 from comitia.runtime.context import Runtime
+from comitia.runtime.dead_letters import fields
 from comitia.runtime.flush import Outlet
 from comitia.runtime.held import Held
-from comitia.telemetry.metrics import RECORDS_LOST
+from comitia.telemetry.metrics import FOLD_DURATION, RECORDS_LOST
 from comitia.telemetry.names import Attribute
 from comitia.v1.decision_pb2 import Decision
 
@@ -47,6 +48,38 @@ async def take_over(runtime: Runtime, reader: Reader, held: Held, terms: Terms) 
     reader.seek(held.tp, held.state.next)
     reader.resume(here)
     await held.caught_up.wait()
+
+
+def tell(runtime: Runtime, held: Held, took_ms: float) -> None:
+    """Say that a partition is taken over, and how long that took."""
+    runtime.telemetry.record(FOLD_DURATION, took_ms / 1000)
+    state = held.state
+    _LOG.info(
+        "partition %d is live: %d open, %d remembered, folded to %d",
+        *(held.tp.partition, state.open, len(state.decided), state.next),
+        extra={
+            "event": "take_over",
+            "topic": held.tp.topic,
+            "partition": held.tp.partition,
+            "offset": state.next,
+            "open": state.open,
+            "remembered": len(state.decided),
+            "duration_ms": round(took_ms),
+        },
+    )
+
+
+def tell_failure(tp: TopicPartition, error: Retryable) -> None:
+    """Say why a partition is to be taken over again; being fenced is worth a name of its own."""
+    _LOG.warning(
+        *("partition %d is to be taken over again: %s", tp.partition, error),
+        extra={
+            "event": "fenced" if isinstance(error, Fenced) else "take_over_failed",
+            "topic": tp.topic,
+            "partition": tp.partition,
+            "error": type(error).__name__,
+        },
+    )
 
 
 async def open_writer(runtime: Runtime, terms: Terms, partition: int) -> Writer:
@@ -108,7 +141,8 @@ async def _decisions(
                     held.state.recall(runtime.codec.decode(Decision, record))
                 except Poison as poison:
                     _LOG.warning(
-                        "%s[%d] offset %d: %s", tp.topic, tp.partition, record.offset, poison
+                        *("%s[%d] offset %d: %s", tp.topic, tp.partition, record.offset, poison),
+                        extra={"event": "skipped", "reason": poison.reason, **fields(record, "")},
                     )
         held.state.decisions_next = end
     finally:
@@ -124,6 +158,13 @@ def _still_there(runtime: Runtime, tp: TopicPartition, wanted: int, first: int) 
             " are lost, or may be decided again: raise the topic's retention.ms and"
             " retention.bytes (`comitia doctor` says how far)",
             *(tp.topic, tp.partition, wanted, first - 1),
+            extra={
+                "event": "records_lost",
+                "topic": tp.topic,
+                "partition": tp.partition,
+                "offset": wanted,
+                "lost": first - wanted,
+            },
         )
         lost: dict[str, str] = {Attribute.MESSAGING_DESTINATION_NAME: tp.topic}
         runtime.telemetry.add(RECORDS_LOST, first - wanted, lost)

@@ -9,7 +9,6 @@ fails for good becomes an abstention, with a dead letter.
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -31,7 +30,6 @@ from comitia.telemetry.metrics import ASSIGNMENTS_DROPPED, IN_FLIGHT, WAITING
 from comitia.telemetry.names import Attribute
 from comitia.v1.assignment_pb2 import Assignment
 
-_LOG = logging.getLogger("comitia.workers")
 _DELIVER_MAX = 500
 
 
@@ -269,13 +267,10 @@ class Workers:
 
     async def _give_up(self, work: Work, why: Poison) -> None:
         record, job = work.record, work.job
-        _LOG.warning(
-            "%s[%d] offset %d to the dead letters: %s: %s",
-            *(record.topic, record.partition, record.offset, why.reason, why),
-        )
+        task_id = dead_letters.ending_task_id(job.task_id, record)
+        dead_letters.tell(record, why, task_id, job.trace[0])
         if job.span is not None:
             spans.fail(job.span, why)
-        task_id = dead_letters.ending_task_id(job.task_id, record)
         await self._delivery.keep(job, record, dead_letters.given_up(why, task_id))
         if work.recorded is not None:
             effects = (abstention(work.recorded, self._spec.agent, why),)

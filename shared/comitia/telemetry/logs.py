@@ -1,0 +1,72 @@
+"""Logs of one process on stderr: JSON for machines, text on a terminal.
+
+In come calls of the standard library's `logging`, with `extra=` for what a search will ask for:
+`event`, `topic`, `partition`, `offset`, `task_id`, `reason` and so on. Out comes one line an event:
+as JSON with `time` (RFC 3339, UTC), `level`, `service`, `instance`, `logger`, `message`, the fields
+of `extra`, and `trace_id` and `span_id` of the `traceparent` given there, else of the current span.
+No line holds what a task asks or an agent answers.
+"""
+
+import logging
+import sys
+from types import TracebackType
+from typing import Literal
+
+from opentelemetry import trace
+from pythonjsonlogger.json import JsonFormatter
+
+from comitia.telemetry.context import context_of, remote_in
+
+LogFormat = Literal["auto", "json", "text"]
+# The order of a line. The time is filled in by the formatter.
+_FIELDS = ("time", "levelname", "service", "instance", "name", "message")
+_NAMES = {"levelname": "level", "name": "logger", "exc_info": "exception"}
+
+
+def set_up(service: str, instance: str, form: LogFormat, level: str) -> None:
+    """Send every log record of this process to stderr, and nowhere else. `form` "auto" is text on a
+    terminal and JSON elsewhere.
+    """
+    if form == "auto":
+        form = "text" if sys.stderr.isatty() else "json"
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_traced)
+    handler.setFormatter(formatter(service, instance, form))
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    # The client's own complaints about a broker that is away would bury the one line that we log.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+def formatter(service: str, instance: str, form: Literal["json", "text"]) -> logging.Formatter:
+    """How a line looks."""
+    if form == "text":
+        return logging.Formatter(f"%(asctime)s {service} %(levelname)s %(message)s")
+    return JsonFormatter(
+        _FIELDS,
+        rename_fields=_NAMES,
+        static_fields={"service": f"comitia-{service}", "instance": instance},
+        timestamp="time",
+        json_ensure_ascii=False,
+    )
+
+
+def wordless(
+    error: BaseException,
+) -> tuple[type[BaseException], BaseException, TracebackType | None]:
+    """`exc_info` of a bug that a record met: where it happened, without the error's own words,
+    which may quote the task. The record's dead letter keeps them.
+    """
+    kind = type(error)
+    hushed = type(kind.__name__, (Exception,), {"__module__": kind.__module__})
+    return hushed, hushed("what it says is in the dead letter"), error.__traceback__
+
+
+def _traced(record: logging.LogRecord) -> bool:
+    """Put the ids of the trace that a line belongs to on it."""
+    given = record.__dict__.pop("traceparent", "")
+    found = remote_in(context_of(given)) if given else None
+    context = found or trace.get_current_span().get_span_context()
+    if context.is_valid:
+        record.trace_id = f"{context.trace_id:032x}"
+        record.span_id = f"{context.span_id:016x}"
+    return True
