@@ -189,6 +189,8 @@ class AgentSettings(ServiceSettings, DirectorySettings):
     # Folder of model cards.
     models_dir: Path = Path("models")
     threads: int = Field(2, ge=1)
+    # What the model runs on; "cuda" needs onnxruntime-gpu, and a model that is an encoder.
+    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     in_flight_max: int = Field(64, ge=1)
     # Orders to stop are read from so long ago; the router's setting of the same name.
     timeout_ms_max: int = Field(3_600_000, ge=1)

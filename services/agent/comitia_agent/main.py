@@ -103,7 +103,7 @@ async def _model(service: Service[AgentSettings], profiles: Sequence[AgentProfil
     # Room for the instructions and examples of every prompt, so that each is read only once.
     limits = Limits(shelves=max(1, sum(profile.prompts for profile in profiles)))
     loaded = await asyncio.to_thread(
-        load_model, card, settings.cache_dir, settings.threads, limits=limits
+        load_model, card, settings.cache_dir, settings.threads, settings.device, limits
     )
     service.on_close(loaded.close)
     return TracedModel(loaded, runtime.telemetry, runtime.clock)
