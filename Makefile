@@ -144,6 +144,10 @@ proto-release: $(VENV)/.dev ## record today's contracts as what later ones must 
 dashboards: $(VENV)/.dev ## generate charts/comitia/dashboards from observability/
 	@$(BIN)/python -m observability
 
+.PHONY: docs-metrics
+docs-metrics: $(VENV)/.dev ## write docs/metrics.md from the catalogue of metrics
+	@$(BIN)/python scripts/metrics_page.py
+
 # --- running ----------------------------------------------------------------------------------
 
 .PHONY: demo

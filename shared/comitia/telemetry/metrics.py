@@ -7,6 +7,7 @@ follow the OpenTelemetry semantic conventions (see names.py); what they do not c
 no id of a task or an assignment is an attribute of a metric.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -267,11 +268,18 @@ RECORDS_LOST = Metric(
     ((Attribute.MESSAGING_DESTINATION_NAME, "topic"),),
 )  # fmt: skip
 
-METRICS: tuple[Metric, ...] = (
-    DECISIONS, TASK_DURATION, STAGE_DURATION, SEATS, MARGIN, AGREEMENT, TASKS_OPEN,
-    TASKS_OPEN_BYTES, TASKS_DECIDED, ANSWERS_DROPPED, LOOKUPS,
-    AGENTS_ALIVE, UNSTARTED, WAITING, IN_FLIGHT, ASSIGNMENTS_DROPPED, OPERATION_DURATION,
-    TOKEN_USAGE, TIME_TO_FIRST_TOKEN, TIME_PER_OUTPUT_TOKEN, MODEL_BATCH,
-    READY, CONSUMER_LAG, PARTITIONS_OWNED, REBALANCES, POLL_BATCH, TRANSACTION_BATCH,
-    TRANSACTION_DURATION, FOLD_DURATION, CONSUMED, SENT, DEAD_LETTERS, RETRIES, RECORDS_LOST,
-)  # fmt: skip
+GROUPS: Mapping[str, tuple[Metric, ...]] = {
+    "Tasks and decisions": (
+        DECISIONS, TASK_DURATION, STAGE_DURATION, SEATS, MARGIN, AGREEMENT, TASKS_OPEN,
+        TASKS_OPEN_BYTES, TASKS_DECIDED, ANSWERS_DROPPED, LOOKUPS,
+    ),
+    "Agents and models": (
+        AGENTS_ALIVE, UNSTARTED, WAITING, IN_FLIGHT, ASSIGNMENTS_DROPPED, OPERATION_DURATION,
+        TOKEN_USAGE, TIME_TO_FIRST_TOKEN, TIME_PER_OUTPUT_TOKEN, MODEL_BATCH,
+    ),
+    "Delivery": (
+        READY, CONSUMER_LAG, PARTITIONS_OWNED, REBALANCES, POLL_BATCH, TRANSACTION_BATCH,
+        TRANSACTION_DURATION, FOLD_DURATION, CONSUMED, SENT, DEAD_LETTERS, RETRIES, RECORDS_LOST,
+    ),
+}  # fmt: skip
+METRICS = tuple(metric for group in GROUPS.values() for metric in group)

@@ -12,39 +12,48 @@ from importlib.metadata import version
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.metrics import CallbackOptions, Histogram, Observation
+from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 from prometheus_client import CollectorRegistry, generate_latest
 
 from comitia.errors import ConfigError
+from comitia.telemetry.histograms import (
+    Attributes,
+    Buckets,
+    Histograms,
+    Point,
+    PrometheusReader,
+    PushingReader,
+    point_of,
+)
 from comitia.telemetry.metrics import Metric
 from comitia.telemetry.names import Attribute
 from comitia.telemetry.sampling import BatchSampler
 from comitia.telemetry.spans import SCOPE, Tracing
 
-Attributes = Mapping[str, str]
 # (value, attributes) of each point of a gauge.
 Points = Callable[[], list[tuple[float, Attributes]]]
 CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-_NO_ATTRIBUTES: frozenset[tuple[str, str]] = frozenset()
 
 
 class Telemetry:
     """`tracer` is None where spans are not exported."""
 
-    def __init__(self, meters: MeterProvider, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, meters: MeterProvider, registry: CollectorRegistry, histograms: Histograms
+    ) -> None:
         self.tracer: Tracing | None = None
         self._tracers: TracerProvider | None = None
         self._meters = meters
         self._meter = meters.get_meter(SCOPE)
         self._registry = registry
-        self._counts: dict[str, dict[frozenset[tuple[str, str]], int]] = {}
-        self._histograms: dict[str, Histogram] = {}
+        self._histograms = histograms
+        self._counts: dict[str, dict[Point, int]] = {}
+        self._gauges: dict[str, list[Points]] = {}
 
     def trace(self, tracers: TracerProvider, *, content: bool = False) -> None:
         """Make spans from now on; with `content`, texts of tasks are put on those of models."""
@@ -61,10 +70,10 @@ class Telemetry:
         if counts is None:
             counts = self._counts[metric.name] = {}
             self._count(metric, counts)
-        point = frozenset(attributes.items()) if attributes else _NO_ATTRIBUTES
+        point = point_of(counts, attributes)
         counts[point] = counts.get(point, 0) + amount
 
-    def _count(self, metric: Metric, counts: Mapping[frozenset[tuple[str, str]], int]) -> None:
+    def _count(self, metric: Metric, counts: Mapping[Point, int]) -> None:
         def read(_: CallbackOptions) -> list[Observation]:
             # Exporters collect in a thread of their own.
             return [Observation(count, dict(point)) for point, count in tuple(counts.items())]
@@ -73,22 +82,24 @@ class Telemetry:
 
     def record(self, metric: Metric, value: float, attributes: Attributes | None = None) -> None:
         """Add an observation to a histogram."""
-        histogram = self._histograms.get(metric.name)
-        if histogram is None:
-            histogram = self._meter.create_histogram(
-                metric.name,
-                metric.unit,
-                metric.description,
-                explicit_bucket_boundaries_advisory=metric.bounds or None,
-            )
-            self._histograms[metric.name] = histogram
-        histogram.record(value, attributes)
+        self._histograms.of(metric, attributes).record(value)
+
+    def buckets(self, metric: Metric, attributes: Attributes | None = None) -> Buckets:
+        """One point of a histogram, for who records often."""
+        return self._histograms.of(metric, attributes)
 
     def observe(self, metric: Metric, points: Points) -> None:
-        """Read a gauge's points from `points` whenever the metrics are collected."""
+        """Read points of a gauge from `points` whenever the metrics are collected, in a thread of
+        the exporter. Several may tell of one gauge, each of its own points.
+        """
+        sources = self._gauges.get(metric.name)
+        if sources is not None:
+            sources.append(points)
+            return
+        sources = self._gauges[metric.name] = [points]
 
         def read(_: CallbackOptions) -> list[Observation]:
-            return [Observation(value, attributes) for value, attributes in points()]
+            return [Observation(value, whose) for told in tuple(sources) for value, whose in told()]
 
         self._meter.create_observable_gauge(metric.name, [read], metric.unit, metric.description)
 
@@ -117,12 +128,11 @@ def setup(service: str, instance: str, environ: Mapping[str, str]) -> Telemetry:
         }
     )
     registry = CollectorRegistry()
-    readers: list[MetricReader] = [
-        PrometheusMetricReader(scope_info_enabled=False, registry=registry)
-    ]
+    histograms = Histograms(resource, SCOPE)
+    readers: list[MetricReader] = [PrometheusReader(histograms, registry)]
     if not disabled and _exporter("METRICS", environ) == "otlp":
-        readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
-    telemetry = Telemetry(MeterProvider(readers, resource), registry)
+        readers.append(PushingReader(histograms, OTLPMetricExporter()))
+    telemetry = Telemetry(MeterProvider(readers, resource), registry, histograms)
     exporter = _span_exporter(environ) if not disabled else None
     if exporter is not None:
         content = environ.get(CONTENT, "").lower() == "true"
