@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 from prometheus_client import CollectorRegistry, generate_latest
 
-from comitia.errors import ConfigError
+from comitia.telemetry.exporters import exporter
 from comitia.telemetry.histograms import (
     Attributes,
     Buckets,
@@ -118,7 +118,6 @@ def setup(service: str, instance: str, environ: Mapping[str, str]) -> Telemetry:
     """Telemetry of `service`; `environ` decides what is exported. ConfigError when it asks for
     what is not there.
     """
-    disabled = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
     resource = Resource.create(
         {
             Attribute.SERVICE_NAME: environ.get("OTEL_SERVICE_NAME") or f"comitia-{service}",
@@ -130,13 +129,13 @@ def setup(service: str, instance: str, environ: Mapping[str, str]) -> Telemetry:
     registry = CollectorRegistry()
     histograms = Histograms(resource, SCOPE)
     readers: list[MetricReader] = [PrometheusReader(histograms, registry)]
-    if not disabled and _exporter("METRICS", environ) == "otlp":
+    if exporter("METRICS", environ) == "otlp":
         readers.append(PushingReader(histograms, OTLPMetricExporter()))
     telemetry = Telemetry(MeterProvider(readers, resource), registry, histograms)
-    exporter = _span_exporter(environ) if not disabled else None
-    if exporter is not None:
+    spans = _span_exporter(environ)
+    if spans is not None:
         content = environ.get(CONTENT, "").lower() == "true"
-        telemetry.trace(tracers(resource, BatchSpanProcessor(exporter)), content=content)
+        telemetry.trace(tracers(resource, BatchSpanProcessor(spans)), content=content)
     return telemetry
 
 
@@ -151,23 +150,7 @@ def tracers(resource: Resource, processor: SpanProcessor) -> TracerProvider:
 
 
 def _span_exporter(environ: Mapping[str, str]) -> SpanExporter | None:
-    kind = _exporter("TRACES", environ)
+    kind = exporter("TRACES", environ)
     if kind == "none":
         return None
     return ConsoleSpanExporter() if kind == "console" else OTLPSpanExporter()
-
-
-def _exporter(signal: str, environ: Mapping[str, str]) -> str:
-    """otlp, console or none, for TRACES or METRICS."""
-    variable = f"OTEL_{signal}_EXPORTER"
-    endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")
-    default = "otlp" if any(environ.get(name) for name in endpoints) else "none"
-    kind = environ.get(variable) or default
-    known = ("otlp", "console", "none") if signal == "TRACES" else ("otlp", "prometheus", "none")
-    if kind not in known:
-        raise ConfigError(f"{variable}: {kind!r} is not supported; use one of {', '.join(known)}")
-    for name in (f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
-        protocol = environ.get(name) or "http/protobuf"
-        if kind == "otlp" and protocol != "http/protobuf":
-            raise ConfigError(f"{name}: {protocol!r} is not supported; use http/protobuf")
-    return kind
