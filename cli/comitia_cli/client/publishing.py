@@ -18,7 +18,7 @@ from comitia.v1.task_pb2 import Task
 from comitia_cli.client.decisions import SLACK_MS
 from comitia_cli.client.journal import Journal
 from comitia_cli.client.records import FETCH_TIMEOUT_MS, Feed, decode
-from comitia_cli.client.sending import outgoing
+from comitia_cli.client.sending import send
 from comitia_cli.client.tasks import Defaults, task_of_line
 
 WINDOW = 500
@@ -81,7 +81,7 @@ class Publication:
                 if task is None or number <= done:
                     continue
                 try:
-                    ack = await writer.send(outgoing(topic, task.id, task))
+                    ack = await send(writer, topic, task.id, task)
                 except Poison as error:
                     # Larger than this cluster's topic takes.
                     self._take_back(task.id, number, error)

@@ -20,7 +20,7 @@ from comitia.v1.task_pb2 import Task
 from comitia_cli import exits, options
 from comitia_cli.client.decisions import SLACK_MS, open_feed
 from comitia_cli.client.records import Feed, decode
-from comitia_cli.client.sending import outgoing
+from comitia_cli.client.sending import send
 from comitia_cli.commands.down import stop_system
 from comitia_cli.commands.up import Screen, start_detached, wait_until_ready
 from comitia_cli.demo.data import draw, load_snippets, make_tasks, read_dataset
@@ -124,7 +124,7 @@ async def _decide(session: Session, tasks: Sequence[Task], shown: Shown) -> floa
     writer = await session.log.writer()
     try:
         began = time.monotonic()
-        acks = [await writer.send(outgoing(topic.name, task.id, task)) for task in tasks]
+        acks = [await send(writer, topic.name, task.id, task) for task in tasks]
         reading = asyncio.create_task(_collect(feed, shown))
         try:
             for ack in acks:
