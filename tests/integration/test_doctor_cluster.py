@@ -1,16 +1,19 @@
 """`comitia doctor` on a real cluster that does not give what exactly-once decisions need."""
 
+import json
 import uuid
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition as KafkaPartition
+from typer.testing import CliRunner
 
 from comitia.config import KafkaSettings, load
 from comitia.ports import Outgoing, TopicPartition
 from comitia.topics import Names
 from comitia_cli.client.guarantees import Guarantees, guarantees
 from comitia_cli.commands.doctor import _cluster
+from comitia_cli.main import app
 from comitia_cli.shell import Session, Shell, open_kafka
 from tests.integration.kafka_proxy import KafkaProxy
 
@@ -64,3 +67,21 @@ async def test_a_cluster_without_transactions_is_wrong_unless_delivery_does_with
         monkeypatch.setenv("COMITIA_DELIVERY", "at-least-once")
         (found,) = [f for f in await _cluster(Shell(), proxy.address) if f.name == "transactions"]
         assert found.verdict == "note"
+
+
+def test_before_topics_exist_the_cluster_alone_is_found_fit(broker: str) -> None:
+    env = {"COMITIA_BOOTSTRAP": broker, "COMITIA_PREFIX": f"{uuid.uuid4().hex}."}
+    done = CliRunner().invoke(app, ["doctor", "--cluster"], env=env)
+    assert done.exit_code == 0, done.output
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {row["area"] for row in rows} == {"cluster", "topics"}
+    assert ("existence", "note") in {(row["name"], row["verdict"]) for row in rows}
+
+
+def test_a_cluster_that_does_not_answer_is_wrong() -> None:
+    env = {"COMITIA_BOOTSTRAP": "127.0.0.1:1"}
+    done = CliRunner().invoke(app, ["doctor", "--cluster"], env=env)
+    assert done.exit_code == 1
+    (row,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert row["verdict"] == "wrong"
+    assert "127.0.0.1:1" in row["words"]

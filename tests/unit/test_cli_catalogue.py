@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from comitia.cards import digest_of
 from comitia.ports import TopicSpec
+from comitia.testing.local_log import LocalTopic
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.dead_letter_pb2 import DeadLetter
 from comitia.v1.heartbeat_pb2 import Heartbeat
@@ -189,6 +191,22 @@ def test_a_setting_that_differs_is_told_with_both_values() -> None:
         "message.timestamp.type": ("LogAppendTime", "CreateTime"),
         "partitions": ("4", "6"),
     }
+
+
+def test_a_difference_that_services_bear_is_no_failure_of_apply_and_another_is() -> None:
+    panel = Panel()
+    tasks = NAMES.topic("tasks")
+    (wanted,) = [spec for spec in NAMES.specs() if spec.name == tasks]
+    panel._topics[tasks] = LocalTopic(replace(wanted, partitions=8), ())
+    assert panel.call("topics").exit_code == 1
+    grown = panel.call("topics", "--apply")
+    assert grown.exit_code == 0
+    assert "partitions is 8" in grown.stderr
+    config = {**wanted.config, "message.timestamp.type": "CreateTime"}
+    panel._topics[tasks] = LocalTopic(replace(wanted, config=config), ())
+    refused = panel.call("topics", "--apply")
+    assert refused.exit_code == 1
+    assert "no service starts on this" in refused.stderr
 
 
 def test_a_missing_topic_stops_a_command_with_what_to_do() -> None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from comitia.ports import TopicSpec
+from comitia.runtime.catalogue import differences
+from comitia.topics import Names
 from comitia_cli.client import agents
 from comitia_cli.shell import Session
 
@@ -36,6 +38,13 @@ def compare(wanted: TopicSpec, found: TopicSpec | None) -> Comparison:
     if wanted.replication > 0 and found.replication != wanted.replication:
         differs["replication"] = (str(wanted.replication), str(found.replication))
     return Comparison(wanted, found, differs)
+
+
+def refused(names: Names, found: Sequence[Comparison]) -> list[str]:
+    """What no service starts on, of topics that exist, with what to change."""
+    existing = {one.found.name: one.found for one in found if one.found is not None}
+    specs = [one.wanted for one in found if one.found is not None]
+    return differences(names, specs, existing)
 
 
 HIGH = ".high"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -12,7 +13,7 @@ from comitia.errors import ComitiaError
 from comitia.ports import TopicSpec
 from comitia.topics import Names
 from comitia_cli import exits, options
-from comitia_cli.client.catalogue import compare
+from comitia_cli.client.catalogue import compare, refused
 from comitia_cli.client.guarantees import guarantees
 from comitia_cli.output import Printer
 from comitia_cli.places import places
@@ -22,24 +23,29 @@ from comitia_cli.system.machine import Finding, machine_findings
 
 _COLOUR = {"ok": "green", "note": "yellow", "wrong": "red"}
 _ACLS = {
-    None: "we are not allowed to ask",
+    None: "we are not allowed to ask: that takes the operation Describe on the cluster",
     True: "checked: Comitia needs rights on topics, groups and transactional ids of its prefix",
     False: "none: this cluster lets everybody do everything",
 }
 
 
 def doctor(
-    ctx: typer.Context, json: options.AsJson = False, bootstrap: options.Bootstrap = None
+    ctx: typer.Context,
+    json: options.AsJson = False,
+    bootstrap: options.Bootstrap = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Only the cluster: services run elsewhere.")
+    ] = False,
 ) -> None:
     """Look at this machine and at the cluster.
 
     Ends with 1 when something must be changed.
     """
-    found = machine_findings(places())
+    found = [] if cluster else machine_findings(places())
     try:
         found += run(_cluster(shell_of(ctx), bootstrap))
     except ComitiaError as error:
-        given = bootstrap is not None
+        given = cluster or bootstrap is not None
         found.append(Finding("cluster", "broker", "wrong" if given else "note", str(error)))
     printer = Printer(json)
     table = Table(box=None, pad_edge=False, show_header=False)
@@ -111,7 +117,8 @@ def _timestamps(config: Mapping[str, str]) -> Finding:
     """Deadlines are counted from append times; each topic says so itself, so the broker's default
     is only told.
     """
-    default = config.get("log.message.timestamp.type", "unknown")
+    hidden = "hidden (to see it takes the operation DescribeConfigs on the cluster)"
+    default = config.get("log.message.timestamp.type", hidden)
     words = f"the broker's default is {default}; Comitia's topics say LogAppendTime themselves"
     return Finding("cluster", "message.timestamp.type", "ok", words)
 
@@ -130,16 +137,13 @@ def _topics(found: Mapping[str, TopicSpec], names: Names) -> list[Finding]:
         some = ", ".join(missing[:3])
         words = f"{len(missing)} missing ({some}, ...): create them with `comitia topics --apply`"
         findings.append(Finding("topics", "existence", "note", words))
-    differing = 0
-    for spec in wanted:
-        for setting, (want, is_) in compare(spec, found.get(spec.name)).differs.items():
-            differing += 1
-            words = (
-                f"{setting} is {is_ or 'not known'}, the catalogue says {want}: change it "
-                "with kafka-configs"
-            )
-            findings.append(Finding("topics", spec.name, "wrong", words))
-    if not differing and len(missing) < len(wanted):
+    compared = [compare(spec, found.get(spec.name)) for spec in wanted]
+    findings += [Finding("topics", "settings", "wrong", it) for it in refused(names, compared)]
+    for one in compared:
+        for setting, (want, is_) in one.differs.items():
+            words = f"{setting} is {is_ or 'not known'}, the catalogue says {want}"
+            findings.append(Finding("topics", one.wanted.name, "note", words))
+    if not any(one.differs for one in compared) and len(missing) < len(wanted):
         words = f"{len(wanted) - len(missing)} topics are as the catalogue says"
         findings.append(Finding("topics", "settings", "ok", words))
     return findings

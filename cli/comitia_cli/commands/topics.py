@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from comitia_cli import exits, options
-from comitia_cli.client.catalogue import Comparison, comparisons
+from comitia_cli.client.catalogue import Comparison, comparisons, refused
 from comitia_cli.output import Printer
 from comitia_cli.shell import Shell, run, shell_of
 from comitia_cli.show.tables import clipped, plain_table
@@ -27,10 +27,10 @@ def topics(
 ) -> None:
     """Compare topics with the catalogue.
 
-    Ends with 1 when one is missing or differs. --apply creates what is missing; it changes
-    nothing that exists.
+    Ends with 1 when one is missing or differs. --apply creates what is missing and changes
+    nothing that exists; it ends with 1 only when services could not start on what there is.
     """
-    found = run(_compare(shell_of(ctx), bootstrap, inbox or [], apply))
+    found, refusals = run(_compare(shell_of(ctx), bootstrap, inbox or [], apply))
     printer = Printer(json)
     for one in found:
         printer.emit(
@@ -53,20 +53,23 @@ def topics(
             exits.say(
                 f"{one.wanted.name}: {name} is {is_ or 'not set'}, the catalogue says {wanted}"
             )
-    if missing or any(one.differs for one in found):
+    for words in refusals:
+        exits.say(f"no service starts on this: {words}")
+    differs = any(one.differs for one in found) and not apply
+    if missing or refusals or differs:
         raise typer.Exit(exits.FAILED)
 
 
 async def _compare(
     shell: Shell, bootstrap: str | None, inboxes: list[str], apply: bool
-) -> list[Comparison]:
+) -> tuple[list[Comparison], list[str]]:
     async with shell.session(bootstrap) as session:
         found = await comparisons(session, inboxes)
         missing = [one.wanted for one in found if one.found is None]
         if apply and missing:
             await session.log.create(missing)
             found = await comparisons(session, inboxes)
-        return found
+        return found, refused(session.names, found)
 
 
 def table(found: list[Comparison]) -> Table:

@@ -55,7 +55,7 @@ def differences(
         if actual is None:
             problems.append(f"{spec.name} does not exist: create it (`comitia topics`)")
             continue
-        problems += _settings(spec, actual)
+        problems += refused(spec, actual).values()
     events, decisions = (found.get(names.topic(entity)) for entity in _SHARED_PARTITIONS)
     if events and decisions and events.partitions != decisions.partitions:
         problems.append(
@@ -65,13 +65,18 @@ def differences(
     return problems
 
 
-def _settings(spec: TopicSpec, actual: TopicSpec) -> list[str]:
-    problems = []
+def refused(spec: TopicSpec, actual: TopicSpec) -> dict[str, str]:
+    """What no service starts on: setting -> what to change. Other differences, of retention or in
+    the number of partitions, are the operator's to choose.
+    """
+    problems = {}
     for setting in ("message.timestamp.type", "cleanup.policy"):
         value = actual.config.get(setting)
         if value is not None and value != spec.config[setting]:
-            problems.append(f"{spec.name}: {setting} is {value}, set {spec.config[setting]}")
+            problems[setting] = f"{spec.name}: {setting} is {value}, set {spec.config[setting]}"
     size, least = actual.config.get("max.message.bytes"), spec.config["max.message.bytes"]
     if size is not None and int(size) < int(least):
-        problems.append(f"{spec.name}: max.message.bytes is {size}, set at least {least}")
+        problems["max.message.bytes"] = (
+            f"{spec.name}: max.message.bytes is {size}, set at least {least}"
+        )
     return problems
