@@ -82,8 +82,8 @@ class KafkaClient:
         for right in needs:
             if right.resource == resource:
                 # Of several topics aiokafka tells which.
-                told = error.args[0] if resource == "topic" and error.args else None
-                name = told if isinstance(told, str) and told else right.name
+                told = error.args[0] if error.args else None
+                name = told if told in right.name.split(", ") else right.name
                 granted = self.security.grant(right.operation, right.resource, name)
                 return ConfigError(f"{doing}: {granted}")
         return self.security.blamed(translate(error, doing))
