@@ -7,15 +7,6 @@
 kafka.strimzi.io/{{ ternary "v1beta2" "v1" (and $old (not $new)) }}
 {{- end }}
 
-{{/* Metadata of a topic or a user. In: dict root, name, labels (a workload's, as comitia.labels takes them). */}}
-{{- define "comitia.strimziMetadata" -}}
-name: {{ .name }}
-namespace: {{ default .root.Release.Namespace .root.Values.strimzi.namespace }}
-labels:
-  {{- include "comitia.labels" .labels | nindent 2 }}
-  strimzi.io/cluster: {{ .root.Values.strimzi.clusterName }}
-{{- end }}
-
 {{/* The catalogue. Out: YAML list of {name (of the object), topic, partitions, config}. */}}
 {{- define "comitia.topics" -}}
 {{- $days := "604800000" -}}
