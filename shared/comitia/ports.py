@@ -133,6 +133,12 @@ class Reader(Protocol):
     async def end_offsets(self, partitions: Partitions) -> Mapping[TopicPartition, int]:
         """The last stable offset with `read_committed`, else the high watermark."""
 
+    def lag(self) -> Mapping[TopicPartition, int]:
+        """Offsets between the position and the end of each partition that is held, without a
+        request: by the end that the last fetch or `end_offsets` told, so it is as old as that (a
+        paused partition is not fetched). Partitions of which nothing was told yet are left out.
+        """
+
     async def offsets_at(
         self, partitions: Partitions, timestamp_ms: int
     ) -> Mapping[TopicPartition, int]:

@@ -1,7 +1,7 @@
 """Contract of reading: where it starts, how it moves, what holds it back."""
 
-from comitia.ports import ReaderSpec, Record, TopicPartition
-from tests.contract.world import World, nothing, parts, read, values
+from comitia.ports import Outgoing, ReaderSpec, Record, TopicPartition
+from tests.contract.world import World, nothing, parts, read, until, values
 
 
 async def test_earliest_begins_with_the_first_record(world: World) -> None:
@@ -129,6 +129,63 @@ async def test_end_offsets_count_what_was_appended(world: World) -> None:
     reader = await world.reader(ReaderSpec((topic,)))
     ends = await reader.end_offsets(parts(topic, 0, 1))
     assert ends == {TopicPartition(topic, 0): 0, TopicPartition(topic, 1): 2}
+
+
+async def test_lag_is_what_is_left_to_be_read(world: World) -> None:
+    topic = await world.topic()
+    tp = TopicPartition(topic, 0)
+    await world.append(topic, *(b"%d" % n for n in range(5)))
+    reader = await world.reader(ReaderSpec((topic,)))
+    assert not reader.lag()
+    assert len(await reader.fetch(2, 10_000)) == 2
+    assert reader.lag() == {tp: 3}
+    await read(reader, 3)
+    assert reader.lag() == {tp: 0}
+
+
+async def test_lag_of_a_paused_partition_is_as_old_as_the_last_word_of_its_end(
+    world: World,
+) -> None:
+    topic = await world.topic()
+    tp = TopicPartition(topic, 0)
+    await world.append(topic, b"a")
+    reader = await world.reader(ReaderSpec((topic,)))
+    await read(reader, 1)
+    reader.pause(parts(topic, 0))
+    await nothing(reader)
+    await world.append(topic, b"b", b"c")
+    await reader.end_offsets(parts(topic, 0))
+    assert reader.lag() == {tp: 2}
+    reader.seek(tp, 0)
+    await nothing(reader)
+    assert reader.lag() == {tp: 3}
+
+
+async def test_lag_is_of_what_the_reader_may_see(world: World) -> None:
+    topic = await world.topic()
+    writer = await world.writer(world.name("id"))
+    await writer.begin()
+    await (await writer.send(Outgoing(topic, b"a", partition=0)))
+    committed = await world.reader(ReaderSpec((topic,)))
+    everything = await world.reader(ReaderSpec((topic,), read_committed=False))
+    await nothing(committed)
+    await read(everything, 1)
+    assert committed.lag() == {TopicPartition(topic, 0): 0}
+    assert everything.lag() == {TopicPartition(topic, 0): 0}
+    await writer.commit()
+    await read(committed, 1)
+    await committed.end_offsets(parts(topic, 0))
+    # A marker counts until it is passed.
+    await until(lambda: committed.lag() == {TopicPartition(topic, 0): 0}, committed)
+
+
+async def test_only_held_partitions_have_lag(world: World) -> None:
+    topic, group = await world.topic(partitions=2), world.name("group")
+    first = await world.member(group, topic, partitions=2)
+    await until(lambda: set(first.lag()) == parts(topic, 0, 1), first)
+    second = await world.reader(ReaderSpec((topic,), group))
+    await until(lambda: len(second.assignment()) == 1, first, second)
+    await until(lambda: set(first.lag()) == first.assignment(), first, second)
 
 
 async def test_offsets_at_a_time_are_the_first_at_or_after_it(world: World) -> None:

@@ -99,6 +99,10 @@ class LinkReader:
         act = lambda: self._inner.end_offsets(partitions)  # noqa: E731
         return await self._link.call("end_offsets", self._group, act)
 
+    def lag(self) -> Mapping[TopicPartition, int]:
+        # No request either.
+        return self._inner.lag()
+
     async def offsets_at(
         self, partitions: Partitions, timestamp_ms: int
     ) -> Mapping[TopicPartition, int]:

@@ -54,7 +54,7 @@ async def compose(service: Service[RouterSettings]) -> None:
 
     refused = task_refused(names, partitions)
     sources = (
-        Source(names.topic("tasks"), Task, router.on_task, refused),
+        Source(names.topic("tasks"), Task, router.on_task, refused, stage="route"),
         Source(names.topic("commands"), Command, router.on_command),
         Source(names.topic("agents"), AgentCard, router.on_card, removed=router.agents.remove),
     )

@@ -23,7 +23,8 @@ class Work:
     """One assignment on its way.
 
     `recorded` is set once it could be read; `runner` while it is answered; `stopped` when nobody
-    waits for its answer any more. `read`: its record was read in the present holding of `inbox`.
+    waits for its answer any more. `begun_ms`: when work on it began,
+    by the monotonic clock. `read`: its record was read in the present holding of `inbox`.
     """
 
     record: Record
@@ -33,6 +34,7 @@ class Work:
     runner: "asyncio.Task[None] | None" = None
     stopped: bool = False
     read: bool = True
+    begun_ms: float = 0.0
 
     def begin(self) -> None:
         self.inbox.running[self.record.offset] = self

@@ -60,6 +60,8 @@ class KafkaReader:
         self._consumer = self._make()
         self._dead = False
         self._stood_at: dict[KafkaPartition, int] = {}
+        # Ends that were asked for; what fetches tell, aiokafka keeps.
+        self._ends: dict[KafkaPartition, int] = {}
         self._answered: tuple[int | None, ...] = ()
         self._answered_at = 0.0
         what = ", ".join(spec.topics or sorted({tp.topic for tp in spec.partitions}))
@@ -189,7 +191,23 @@ class KafkaReader:
             return {}
         with self._mapped():
             found = await self._consumer.end_offsets([_theirs(tp) for tp in partitions])
+        self._ends.update(found)
         return {TopicPartition(tp.topic, tp.partition): offset for tp, offset in found.items()}
+
+    def lag(self) -> Mapping[TopicPartition, int]:
+        # Where it stands is only told to who awaits; aiokafka 0.14.0 keeps it here.
+        subscription = self._consumer._subscription.subscription
+        assignment = subscription.assignment if subscription is not None else None
+        found: dict[TopicPartition, int] = {}
+        if assignment is None:
+            return found
+        for tp in assignment.tps:
+            state = assignment.state_value(tp)
+            told = state.lso if self._spec.read_committed else state.highwater
+            end = max(self._ends.get(tp, -1), -1 if told is None else told)
+            if end >= 0 and state.has_valid_position:
+                found[TopicPartition(tp.topic, tp.partition)] = max(0, end - state.position)
+        return found
 
     async def offsets_at(
         self, partitions: Partitions, timestamp_ms: int

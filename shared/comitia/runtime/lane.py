@@ -6,20 +6,24 @@ lanes do. `Turns` deals the workers out among two lanes so that neither starves.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from comitia.errors import Retryable
 from comitia.ports import Partitions, Reader, ReaderSpec
 from comitia.runtime.context import Runtime
 from comitia.runtime.inboxes import Inboxes, Work
+from comitia.runtime.membership import Membership
 from comitia.runtime.reading import Commits, fetch
 from comitia.runtime.retry import Backoff, Stopped, persist
 from comitia.telemetry.measures import messaging
 from comitia.telemetry.metrics import CONSUMED
 from comitia.telemetry.names import Operation
 
+_LOG = logging.getLogger("comitia.lane")
 # Turns of the high lane for one of the normal lane, while work waits in both.
 HIGH_TURNS = 4
 
@@ -52,6 +56,7 @@ class Lane:
         self._fresh: Partitions = frozenset()
         self._reader: Reader
         self._commits: Commits | None = None
+        self._member = Membership(runtime, spec.group)
         runtime.health.set(spec.condition, "waiting for its partitions")
 
     async def open(self) -> None:
@@ -67,6 +72,7 @@ class Lane:
         )
         log = self._runtime.log
         self._reader = await persist(self._runtime, "broker", lambda: log.reader(spec))
+        self._member.reads(self._reader)
         tracer = self._runtime.telemetry.tracer
         self._commits = Commits(self._reader, tracer, self.spec.group)
 
@@ -112,6 +118,20 @@ class Lane:
         if self._commits is not None:
             await self._commits.commit(self._inboxes.positions())
 
+    @property
+    def unstarted(self) -> int:
+        """Assignments not begun: not read, as far as is known, or waiting."""
+        return self._member.lag + len(self.waiting)
+
+    async def look(self) -> None:
+        """Ask where the inbox ends: a lane that is paused, or busy with what it has fetched, is not
+        told otherwise.
+        """
+        try:
+            await self._reader.end_offsets(self._reader.assignment())
+        except Retryable as error:
+            _LOG.debug("the end of %s: %s", self.spec.topic, error)
+
     def _leave(self, count: int) -> None:
         self._open -= count
         if self._open <= self.spec.open_max // 2:
@@ -137,6 +157,7 @@ class Lane:
             self._reader.resume(fresh)
 
     def _assigned(self, partitions: Partitions) -> None:
+        self._member.assigned()
         self._inboxes.assigned(partitions)
         if self._commits is not None:
             self._commits.forget()

@@ -5,8 +5,10 @@ intervals.
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import TypeVar
 
 from comitia.errors import ComitiaError, Retryable
@@ -15,10 +17,13 @@ from comitia.runtime.codec import sampled_trace
 from comitia.runtime.context import Runtime
 from comitia.runtime.offsets import Offsets
 from comitia.runtime.retry import Backoff
+from comitia.telemetry.measures import destination
+from comitia.telemetry.metrics import POLL_BATCH
 from comitia.telemetry.spans import LINKS_MAX, Tracing, fail
 
 _LOG = logging.getLogger("comitia.reading")
 T = TypeVar("T")
+_TOPIC_OF = attrgetter("topic")
 
 
 async def fetch(
@@ -26,7 +31,7 @@ async def fetch(
 ) -> Sequence[Record]:
     """The next records; none after `fetch_wait_ms`, or after a pause when the broker is away.
 
-    What a `group` fetched is traced where it is part of sampled traces.
+    What a `group` fetched is measured, and traced where it is part of sampled traces.
     """
     tracer = runtime.telemetry.tracer if group else None
     began_ns = time.time_ns() if tracer is not None else 0
@@ -40,6 +45,9 @@ async def fetch(
     runtime.health.set("fetch", None)
     if records:
         runtime.observe(records[-1].timestamp_ms)
+        if group:
+            for topic, count in Counter(map(_TOPIC_OF, records)).items():
+                runtime.telemetry.record(POLL_BATCH, count, destination(topic))
         if tracer is not None:
             traces = (found for record in records if (found := sampled_trace(record.headers)))
             tracer.polled(records, list(islice(traces, LINKS_MAX)), group, began_ns)

@@ -22,12 +22,13 @@ from comitia.ports import Partitions, Reader, ReaderSpec, Record, TopicPartition
 from comitia.runtime import dead_letters
 from comitia.runtime.context import Runtime
 from comitia.runtime.delivery import Delivery, Job, trace_of
+from comitia.runtime.membership import Membership
 from comitia.runtime.offsets import Offsets
 from comitia.runtime.reading import Commits, every, fetch, low_waters
 from comitia.runtime.retry import Backoff, Stopped, persist
 from comitia.telemetry import spans
 from comitia.telemetry.logs import wordless
-from comitia.telemetry.measures import messaging
+from comitia.telemetry.measures import messaging, stage
 from comitia.telemetry.metrics import CONSUMED
 from comitia.telemetry.names import Operation
 
@@ -42,7 +43,8 @@ class Source(Generic[M]):
     `topic` is its full name. `handle(recorded, now_ms)` is pure and may raise Poison. `refused`
     makes the effects of a record that went to the dead letters, given it, the id of its task, why,
     and where it is kept. `removed(key)` takes a tombstone, where the topic is compacted; without it
-    a tombstone is an unreadable record.
+    a tombstone is an unreadable record. `stage` names, for the metrics, the stage of a task that
+    begins with the append of a record and ends with that of its last effect.
     """
 
     topic: str
@@ -50,6 +52,7 @@ class Source(Generic[M]):
     handle: Callable[[Recorded[M], int], Sequence[Effect]]
     refused: dead_letters.Refused | None = None
     removed: Callable[[str], None] | None = None
+    stage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,14 @@ class _Stream:
         self._spec = spec
         self._condition = f"stream {spec.group}"
         self._sources: Mapping[str, Source[Any]] = {s.topic: s for s in spec.sources}
+        self._stages = {
+            source.topic: stage(runtime.telemetry, source.stage)
+            for source in spec.sources
+            if source.stage
+        }
         self._offsets: dict[TopicPartition, Offsets] = {}
         self._commits: Commits | None = None
+        self._member = Membership(runtime, spec.group)
         self._slots = asyncio.Semaphore(spec.batches_in_flight_max)
         self._reader: Reader
         self._delivery: Delivery
@@ -95,6 +104,7 @@ class _Stream:
             on_revoked=self._revoked,
         )
         self._reader = await persist(runtime, "broker", lambda: runtime.log.reader(spec))
+        self._member.reads(self._reader)
         self._commits = Commits(self._reader, runtime.telemetry.tracer, self._spec.group)
         try:
             async with asyncio.TaskGroup() as group:
@@ -172,6 +182,9 @@ class _Stream:
                     await self._give_up(record, job, job.failed)
             for record, job, offsets in jobs:
                 offsets.finish(record.offset)
+                routed = self._stages.get(record.topic)
+                if routed is not None and job.acks:
+                    routed.record(max(0, job.acks[-1][1].timestamp_ms - record.timestamp_ms) / 1000)
                 if job.span is not None:
                     job.span.end()
         finally:
@@ -194,6 +207,7 @@ class _Stream:
             await self._commits.commit(low_waters(self._offsets))
 
     def _assigned(self, partitions: Partitions) -> None:
+        self._member.assigned()
         self._offsets = {tp: Offsets() for tp in partitions}
         if self._commits is not None:
             self._commits.forget()

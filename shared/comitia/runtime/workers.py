@@ -26,11 +26,13 @@ from comitia.runtime.lane import Lane, LaneSpec, Turns
 from comitia.runtime.reading import every
 from comitia.runtime.retry import Stopped, persist
 from comitia.telemetry import spans
-from comitia.telemetry.metrics import ASSIGNMENTS_DROPPED, IN_FLIGHT, WAITING
+from comitia.telemetry.measures import stage
+from comitia.telemetry.metrics import ASSIGNMENTS_DROPPED, IN_FLIGHT, UNSTARTED, WAITING
 from comitia.telemetry.names import Attribute
 from comitia.v1.assignment_pb2 import Assignment
 
 _DELIVER_MAX = 500
+_LOOK_MS = 5_000
 
 
 def _never(_: str) -> bool:
@@ -83,6 +85,9 @@ class Workers:
         agent: dict[str, str] = {Attribute.COMITIA_AGENT: spec.agent}
         runtime.telemetry.observe(IN_FLIGHT, lambda: [(self.in_flight, agent)])
         runtime.telemetry.observe(WAITING, lambda: [(self.waiting, agent)])
+        runtime.telemetry.observe(UNSTARTED, lambda: [(self._unstarted(), agent)])
+        self._inbox = stage(runtime.telemetry, "inbox")
+        self._answered = stage(runtime.telemetry, "answer")
 
     def _lane(self, *, high: bool) -> Lane:
         """A lane has a group of its own, so that a rebalance of one leaves the other alone."""
@@ -100,6 +105,9 @@ class Workers:
     def waiting(self) -> int:
         """Assignments fetched and not begun."""
         return len(self._waiting)
+
+    def _unstarted(self) -> int:
+        return sum(lane.unstarted for lane in self._lanes)
 
     def stop_task(self, task_id: str) -> None:
         """Cancel what is being done for a task; no answer is given. What waits for it is dropped
@@ -129,6 +137,7 @@ class Workers:
             async with asyncio.TaskGroup() as group:
                 self._workers = group
                 commits = group.create_task(every(self._runtime.commit_interval_ms, self._commit))
+                looks = [group.create_task(every(_LOOK_MS, lane.look)) for lane in self._lanes]
                 answers = group.create_task(self._deliver())
                 async with asyncio.TaskGroup() as reading:
                     for lane in self._lanes:
@@ -140,7 +149,8 @@ class Workers:
                 self._closing = True
                 self._wake.set()
                 await answers
-                commits.cancel()
+                for job in (commits, *looks):
+                    job.cancel()
             await self._commit()
         finally:
             for task in self._tasks:
@@ -197,11 +207,14 @@ class Workers:
         job.task_id = assignment.task.id
         if job.span is not None:
             spans.about(job.span, assignment)
+        now_ms = runtime.clock.now_ms()
         if self._spec.stopped(job.task_id):
             self._drop(work, "STOPPED")
-        elif runtime.clock.now_ms() >= assignment.deadline_ms:
+        elif now_ms >= assignment.deadline_ms:
             self._drop(work, "EXPIRED")
         else:
+            work.begun_ms = runtime.clock.monotonic_ms()
+            self._inbox.record(max(0, now_ms - record.timestamp_ms) / 1000)
             return recorded
         return None
 
@@ -256,9 +269,12 @@ class Workers:
             while self._done:
                 batch = list(self._done)[:_DELIVER_MAX]
                 await self._delivery.deliver([w.job for w in batch if w.job.failed is None])
+                now_ms = self._runtime.clock.monotonic_ms()
                 for work in batch:
                     if work.job.failed is not None:
                         await self._give_up(work, work.job.failed)
+                    else:
+                        self._answered.record((now_ms - work.begun_ms) / 1000)
                     self._done.popleft()
                     self._finish(work)
 

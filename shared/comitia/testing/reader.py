@@ -31,6 +31,8 @@ class LocalReader:
         self._name = name
         self._assignment: Partitions = frozenset()
         self._positions: dict[TopicPartition, int] = {}
+        # What a fetch, or a question, told last.
+        self._ends: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._served: TopicPartition | None = None
         self._closed = False
@@ -90,7 +92,13 @@ class LocalReader:
 
     async def end_offsets(self, partitions: Partitions) -> Mapping[TopicPartition, int]:
         self._log.check("end_offsets", "")
-        return {tp: self._log.partition(tp).end(self.spec.read_committed) for tp in partitions}
+        ends = {tp: self._log.partition(tp).end(self.spec.read_committed) for tp in partitions}
+        self._ends |= ends
+        return ends
+
+    def lag(self) -> Mapping[TopicPartition, int]:
+        told = ((tp, self._ends.get(tp), self._positions.get(tp)) for tp in self._assignment)
+        return {tp: max(0, end - at) for tp, end, at in told if end is not None and at is not None}
 
     async def offsets_at(
         self, partitions: Partitions, timestamp_ms: int
@@ -150,8 +158,9 @@ class LocalReader:
         self._heartbeat()
         found: list[Record] = []
         for partition in self._turns():
-            position = self._position(partition)
-            records, self._positions[partition] = self._log.partition(partition).read(
+            position, log = self._position(partition), self._log.partition(partition)
+            self._ends[partition] = log.end(self.spec.read_committed)
+            records, self._positions[partition] = log.read(
                 position, records_max - len(found), self.spec.read_committed
             )
             found += records
@@ -198,7 +207,7 @@ class LocalReader:
 
     def _take(self, partitions: Partitions) -> None:
         self._assignment = partitions
-        self._positions = {}
+        self._positions, self._ends = {}, {}
         self._paused = set()
         self.wake.set()
 
