@@ -34,7 +34,7 @@ SETTINGS: Mapping[str, tuple[type[Settings], ...]] = {
     "model": (DirectorySettings,),
 }
 # Read by pip and by the signer of AWS.
-OTHERS = {"PIP_INDEX_URL", "AWS_REGION"}
+OTHERS = {"PIP_INDEX_URL", "PIP_NO_CACHE_DIR", "AWS_REGION"}
 OTEL = {
     CONTENT,
     "OTEL_METRICS_EXPORTER",

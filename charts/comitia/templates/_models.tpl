@@ -23,6 +23,8 @@ emptyDir: {sizeLimit: {{ .init.sizeLimit }}}
   {{- include "comitia.containerSecurity" .root | nindent 2 }}
   env:
     - {name: COMITIA_CACHE_DIR, value: /var/lib/comitia}
+    # Wheels are as large as models; /tmp is not.
+    - {name: PIP_NO_CACHE_DIR, value: "1"}
     {{- with .root.Values.models.init.indexUrl }}
     - {name: PIP_INDEX_URL, value: {{ . | quote }}}
     {{- end }}
