@@ -1,51 +1,64 @@
 # syntax=docker/dockerfile:1
 # The images of Comitia, one target each: router, aggregator, agent (CPU), agent-cuda, cli.
 #   docker build --target router --tag comitia/router:0.1.0 .        (`make images` builds all)
-# Nothing is compiled: all packages are wheels, taken by hash from requirements/image-*.lock. Weights are never
-# part of an image; the agents read built models from COMITIA_CACHE_DIR, a volume that `comitia model` fills.
+# Nothing is compiled: all packages are wheels, taken by hash from requirements/image-*.lock. Weights
+# are never part of an image; agents read built models from COMITIA_CACHE_DIR, a volume that
+# `comitia model` fills. Behind a mirror of the package index, give pip's settings as the build secret
+# `pip`: see docs/images.md.
 
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 # --- our own packages, as wheels -------------------------------------------------------------
-FROM ${PYTHON_IMAGE} AS wheels
+FROM ${PYTHON_IMAGE} AS tools
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 COPY requirements/image-build.lock requirements/
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip,target=/etc/pip.conf \
     python3 -m venv /build && /build/bin/pip install --quiet --require-hashes -r requirements/image-build.lock
+
+FROM tools AS wheels
 COPY shared shared
 COPY services services
 COPY cli cli
 RUN /build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels \
     ./shared ./cli ./services/router ./services/agent ./services/aggregator
 
-# --- one environment per image ---------------------------------------------------------------
-# Environments of services have no pip; the command line needs it, to fetch weights from the package index.
-FROM wheels AS environment
-ENV INTO="/build/bin/pip --python /opt/comitia/venv/bin/python install --quiet"
+# --- one environment per image: first what others wrote, which changes less often ------------
+FROM tools AS environment
+ENV INSTALL="/build/bin/pip --python /opt/comitia/venv/bin/python install --quiet" \
+    OURS="--no-deps --no-index --find-links /wheels"
+# Without pip, which services do not need.
 RUN python3 -m venv --without-pip /opt/comitia/venv
 
 FROM environment AS service-environment
 COPY requirements/image-service.lock requirements/
-RUN --mount=type=cache,target=/root/.cache/pip ${INTO} --require-hashes -r requirements/image-service.lock
-RUN ${INTO} --no-deps --no-index --find-links /wheels comitia comitia-router comitia-aggregator
+RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip,target=/etc/pip.conf \
+    ${INSTALL} --require-hashes -r requirements/image-service.lock
+RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
+    ${INSTALL} ${OURS} comitia comitia-router comitia-aggregator
 
 FROM environment AS agent-environment
 COPY requirements/image-agent.lock requirements/
-RUN --mount=type=cache,target=/root/.cache/pip ${INTO} --require-hashes -r requirements/image-agent.lock
-RUN ${INTO} --no-deps --no-index --find-links /wheels comitia comitia-agent
+RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip,target=/etc/pip.conf \
+    ${INSTALL} --require-hashes -r requirements/image-agent.lock
+RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
+    ${INSTALL} ${OURS} comitia comitia-agent
 
 FROM environment AS agent-cuda-environment
 COPY requirements/image-agent-cuda.lock requirements/
-RUN --mount=type=cache,target=/root/.cache/pip ${INTO} --require-hashes -r requirements/image-agent-cuda.lock
-RUN ${INTO} --no-deps --no-index --find-links /wheels comitia comitia-agent
+RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip,target=/etc/pip.conf \
+    ${INSTALL} --require-hashes -r requirements/image-agent-cuda.lock
+RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
+    ${INSTALL} ${OURS} comitia comitia-agent
 
-FROM wheels AS cli-environment
+# The command line fetches weights from the package index, by pip.
+FROM environment AS cli-environment
+RUN python3 -m venv /opt/comitia/venv
 COPY requirements/image-cli.lock requirements/
-RUN --mount=type=cache,target=/root/.cache/pip \
-    python3 -m venv /opt/comitia/venv \
-    && /opt/comitia/venv/bin/pip install --quiet --require-hashes -r requirements/image-cli.lock
-RUN /opt/comitia/venv/bin/pip install --quiet --no-deps --no-index --find-links /wheels comitia comitia-cli
+RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip,target=/etc/pip.conf \
+    ${INSTALL} --require-hashes -r requirements/image-cli.lock
+RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
+    ${INSTALL} ${OURS} comitia comitia-cli
 
 # --- what all images have in common ----------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS base

@@ -138,6 +138,23 @@ proto-check: $(VENV)/.dev ## lint the contracts, refuse breaking changes and dri
 proto-release: $(VENV)/.dev ## record today's contracts as what later ones must not break
 	@$(BIN)/buf build proto -o proto/released.binpb
 
+# --- images -----------------------------------------------------------------------------------
+
+# make images IMAGES="router cli" builds some; agent-cuda (several GB) only when it is named.
+IMAGES ?= router aggregator agent cli
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' shared/pyproject.toml)
+# For people behind a mirror or a proxy: make images BUILD="--secret id=pip,src=$$HOME/.config/pip/pip.conf"
+BUILD ?=
+
+.PHONY: images
+images: ## build the images of the services and the command line (IMAGES="router cli")
+	@for image in $(IMAGES); do \
+	    name=comitia/$${image%-cuda}:$(VERSION); case $$image in *-cuda) name=$$name-cuda;; esac; \
+	    docker build --quiet --target $$image --tag $$name --build-arg VERSION=$(VERSION) \
+	        --build-arg REVISION=$$(git rev-parse --short HEAD) $(BUILD) . >/dev/null; \
+	    docker image inspect --format "$$name {{.Size}} bytes" $$name; \
+	done
+
 # --- watching ---------------------------------------------------------------------------------
 
 .PHONY: dashboards
