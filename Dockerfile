@@ -8,6 +8,8 @@
 
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
+# A mirror or a proxy: --secret id=pip,src=FILE gives pip its configuration, and leaves none of it in an image.
+
 # --- our own packages, as wheels -------------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS tools
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
