@@ -62,11 +62,19 @@ WIRES: Mapping[str, Mapping[str, Any]] = {
     },
     "msk": {"protocol": "SASL_SSL", "mechanism": "AWS_MSK_IAM", "awsRegion": "eu-central-1"},
 }
+CARD = {
+    "name": "mine",
+    "version": 1,
+    "description": "Mine.",
+    "role": "critic",
+    "model": "m",
+    "skills": {"answer": {"text": {"item": "{input}"}}},
+}
 EVERYTHING: Mapping[str, Any] = {
     "kafka": {"prefix": "staging."},
     "telemetry": {"otlpEndpoint": "http://collector:4318", "captureContent": True},
     "models": {"init": {"indexUrl": "https://index.example/simple"}},
-    "agents": {"mine": {"gpu": {"enabled": True}, "card": {"name": "mine", "model": "m"}}},
+    "agents": {"mine": {"gpu": {"enabled": True}, "card": CARD}},
 }
 CASES: Mapping[str, Mapping[str, Any] | Path] = {
     "least": tools.LEAST,
