@@ -66,9 +66,15 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    kind: Kind, bootstrap: str, log: Path, commands: Mapping[str, Command] | None = None
+    kind: Kind,
+    bootstrap: str,
+    log: Path,
+    commands: Mapping[str, Command] | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Running]:
-    """`kind` on topics of its own, warmed up; `commands` replace those of some roles."""
+    """`kind` on topics of its own, warmed up; `commands` replace those of some roles, `more` is
+    added to every process's environment.
+    """
     names = Names(f"{kind.letter}-{uuid.uuid4().hex[:8]}.")
     specs = [*names.specs(), *(names.inbox_spec(agent) for agent in NOOP)]
     await create_topics(bootstrap, specs)
@@ -79,6 +85,7 @@ async def running(
         # A run may hold tens of thousands of tasks open for a moment.
         "COMITIA_OPEN_TASKS_MAX": "1000000",
     }
+    env |= more or {}
     if not kind.delivery:
         del env["COMITIA_DELIVERY"]
     chosen = {role: (commands or {}).get(role) or kind.command(role) for role in ROLES}
@@ -93,9 +100,11 @@ async def running(
     await _delete_topics(bootstrap, [spec.name for spec in specs])
 
 
-async def throughput(kind: Kind, bootstrap: str, log: Path, tasks: int) -> Figures:
-    """One round of one system: singles first, then `tasks` tasks at once."""
-    async with running(kind, bootstrap, log) as system:
+async def throughput(
+    kind: Kind, bootstrap: str, log: Path, tasks: int, more: Mapping[str, str] | None = None
+) -> Figures:
+    """One round of one system: singles first, then `tasks` tasks at once. `more`: environment."""
+    async with running(kind, bootstrap, log, more=more) as system:
         await system.client.flood(tasks_of(WARM_MANY))
         taken = await system.client.milliseconds(SKILL, 200)
         before = system.processor_s()
