@@ -138,8 +138,10 @@ def test_what_the_chart_sets_itself_cannot_be_set_beside_it() -> None:
         for variable in environment
         if name in services and variable.startswith("COMITIA_")
     }
-    refused = tools.refusal(tools.merged(values, {"router": {"env": dict.fromkeys(own, "1")}}))
-    assert [name for name in sorted(own) if f"router.env.{name}:" not in refused] == []
+    # The schema would stop at the names that no router has.
+    over = tools.merged(values, {"router": {"env": dict.fromkeys(own, "1")}})
+    done = tools.template(over, options=["--skip-schema-validation"])
+    assert [name for name in sorted(own) if f"router.env.{name}:" not in done.stderr] == []
 
 
 def test_a_limit_is_set_by_its_variable() -> None:
