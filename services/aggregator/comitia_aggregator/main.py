@@ -14,6 +14,7 @@ from comitia.runtime.owner import OwnerSpec, run_owner
 from comitia.runtime.service import Service, run_service
 from comitia.v1.decision_pb2 import DELIVERY_AT_LEAST_ONCE, DELIVERY_EXACTLY_ONCE, Delivery
 from comitia.v1.panel_event_pb2 import PanelEvent
+from comitia_aggregator.measures import Measures
 from comitia_aggregator.state import Rules, TaskState
 from comitia_aggregator.step import after, step
 
@@ -74,6 +75,7 @@ async def compose(service: Service[AggregatorSettings]) -> None:
         decided_max=settings.decided_max,
         open_tasks_max=settings.open_tasks_max,
         open_bytes_max=settings.open_bytes_max,
+        told=Measures(service.runtime.telemetry).decided,
     )
     told = {"event": "delivery", "delivery": settings.delivery}
     _LOG.info("decisions are delivered %s (COMITIA_DELIVERY)", settings.delivery, extra=told)

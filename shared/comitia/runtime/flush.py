@@ -19,7 +19,7 @@ from comitia.runtime.context import Runtime
 from comitia.runtime.delivery import Delivery, Job
 from comitia.runtime.open_tasks import Pending
 from comitia.telemetry import spans
-from comitia.telemetry.metrics import TRANSACTION_DURATION
+from comitia.telemetry.metrics import TRANSACTION_BATCH, TRANSACTION_DURATION
 from comitia.v1.decision_pb2 import Decision
 from comitia.v1.panel_event_pb2 import PanelEvent
 
@@ -83,6 +83,7 @@ class Outlet:
                 raise Retryable(why) from refused
         took_ms = clock.monotonic_ms() - began_ms
         self._runtime.telemetry.record(TRANSACTION_DURATION, took_ms / 1000)
+        self._runtime.telemetry.record(TRANSACTION_BATCH, len(batch))
 
     @contextmanager
     def _traced(self, batch: Sequence[Pending]) -> Iterator[None]:

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from comitia.errors import ConfigError
 from comitia.runtime.health import Health
+from comitia.telemetry.metrics import READY
 from comitia.telemetry.setup import Telemetry
 
 
@@ -26,6 +27,7 @@ async def serve(health: Health, telemetry: Telemetry, host: str, port: int) -> w
         body = telemetry.exposition()
         return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4"})
 
+    telemetry.observe(READY, lambda: [(float(health.ready), {})])
     application = web.Application()
     application.router.add_get("/healthz", healthz)
     application.router.add_get("/readyz", readyz)

@@ -7,7 +7,7 @@ Plain records, changed by PartitionState alone; out of them come what is open an
 from dataclasses import dataclass
 from typing import Any
 
-from comitia.effects import Publish
+from comitia.effects import Publish, Recorded
 from comitia.runtime.delivery import Job
 from comitia.v1.panel_event_pb2 import PanelEvent
 
@@ -16,6 +16,10 @@ from comitia.v1.panel_event_pb2 import PanelEvent
 class OpenTask:
     """A task that is not decided. `first` and `last` are offsets of its events. `counted`: no
     decision of it is under way. `looked_up`: none is in the log either, however old the task.
+
+    For the metrics, in epoch milliseconds of the broker's clock, 0 where not known: `task_ms`, when
+    the task was appended; `opened_ms`, when its first panel was; `closed_ms`, the event after which
+    it was decided. `timed`: that was its timer.
     """
 
     task_id: str
@@ -27,6 +31,29 @@ class OpenTask:
     waiting: int = 0
     counted: bool = True
     looked_up: bool = False
+    task_ms: int = 0
+    opened_ms: int = 0
+    closed_ms: int = 0
+    timed: bool = False
+
+    def meet(self, recorded: Recorded[PanelEvent]) -> None:
+        """Note when things happened, before an event is folded."""
+        if not self.counted:
+            return
+        self.closed_ms, self.timed = recorded.append_ms, False
+        if self.opened_ms:
+            return
+        kind = recorded.message.WhichOneof("event")
+        if kind == "panel_opened":
+            self.opened_ms = recorded.append_ms
+            self.task_ms = recorded.message.panel_opened.task_appended_ms
+        elif kind == "task_refused":
+            self.task_ms = recorded.message.task_refused.task_appended_ms
+
+    def ring(self, now_ms: int) -> None:
+        """Note that its timer is due, before that is folded."""
+        if self.counted:
+            self.closed_ms, self.timed = now_ms, True
 
 
 @dataclass(slots=True, eq=False)

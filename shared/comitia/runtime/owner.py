@@ -20,10 +20,12 @@ from comitia.ports import Partitions, Reader, ReaderSpec, TopicPartition
 from comitia.runtime import take_over
 from comitia.runtime.aside import Aside
 from comitia.runtime.context import Runtime
+from comitia.runtime.decided import Decided, Told
 from comitia.runtime.flush import stop_orders
 from comitia.runtime.fold import Fold, GuardedFold, Load
 from comitia.runtime.held import Held
 from comitia.runtime.lookups import Lookups
+from comitia.runtime.membership import Membership
 from comitia.runtime.partition_state import PartitionState
 from comitia.runtime.reading import Commits, every, fetch
 from comitia.runtime.retry import Backoff, Stopped, persist
@@ -43,7 +45,9 @@ _TICK_MS = 20
 
 @dataclass(frozen=True, slots=True)
 class OwnerSpec:
-    """What to fold, as which group, how effects go out, and the bounds of AggregatorSettings."""
+    """What to fold, as which group, how effects go out, and the bounds of AggregatorSettings.
+    `told` gets the decisions that were published, for the metrics.
+    """
 
     group: str
     fold: Fold[Any]
@@ -52,6 +56,7 @@ class OwnerSpec:
     decided_max: int
     open_tasks_max: int
     open_bytes_max: int
+    told: Told | None = None
 
 
 async def run_owner(runtime: Runtime, spec: OwnerSpec) -> None:
@@ -77,6 +82,8 @@ class _Owner:
         self._leaving: dict[int, asyncio.Task[None]] = {}
         self._aside = Aside(runtime)
         self._lookups = Lookups(runtime, self._held)
+        self._decided = Decided(runtime, spec.told)
+        self._member = Membership(runtime, spec.group)
         self._reader: Reader
         self._commits: Commits
         self._connected = asyncio.Event()
@@ -100,6 +107,7 @@ class _Owner:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._reader = await persist(runtime, "broker", lambda: runtime.log.reader(spec))
+                self._member.reads(self._reader)
                 tracer = runtime.telemetry.tracer
                 self._commits = Commits(self._reader, tracer, self._spec.group)
                 self._connected.set()
@@ -214,6 +222,7 @@ class _Owner:
                 held.flushing = True
                 await held.outlet.flush(batch)
                 held.note(batch)
+                self._decided.tell(batch)
                 held.state.done()
                 self._aside.put(orders)
                 await held.outlet.rest()
@@ -252,6 +261,7 @@ class _Owner:
     # The hooks neither await nor do I/O: they only drop state and start take-overs.
     def _assigned(self, partitions: Partitions) -> None:
         self._assigned_once = True
+        self._member.assigned()
         if self._closing:
             return
         if self._connected.is_set():

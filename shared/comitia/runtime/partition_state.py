@@ -90,6 +90,7 @@ class PartitionState:
         elif task.waiting and message.WhichOneof("event") == "round_opened":
             self._cancel(task, message)
         task.last = offset
+        task.meet(recorded)
         if self._parks(task, (recorded, record, trace)):
             return
         overloaded = self._load.overloaded
@@ -141,6 +142,7 @@ class PartitionState:
                 later.append((due_ms, task_id))
                 continue
             task.timer_ms = None
+            task.ring(now_ms)
             timer = Timer(task_id, due_ms)
             try:
                 state, effects = self._fold.step(task.state, timer, now_ms, self._load.overloaded)

@@ -1,0 +1,109 @@
+"""What became of the seats of a panel, read off its Decision, and how much the ballots agreed.
+
+In come decisions that are published; out go counts of seats by agent and outcome, margins and
+agreement. Reading is pure; `Measures` tells the telemetry.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from comitia.consensus.keys import json_key, number_key, ranking_key, text_key
+from comitia.telemetry.metrics import AGENTS_MAX, AGREEMENT, MARGIN, OTHER, SEATS
+from comitia.telemetry.names import Attribute
+from comitia.telemetry.setup import Telemetry
+from comitia.v1.answer_pb2 import ABSTENTION_REASON_FAILED, ABSTENTION_REASON_OVERLOADED
+from comitia.v1.decision_pb2 import DECISION_STATUS_DECIDED, Ballot, Decision
+from comitia.v1.value_pb2 import Value
+
+AGREED, DISSENTED, VOTED = "agreed", "dissented", "voted"
+ABSTAINED, FAILED = "abstained", "failed"
+LATE, MISSING, NOT_AWAITED = "late", "missing", "not_awaited"
+# A seat with several samples counts once, as the first of these that one of its answers is.
+ORDER = (AGREED, DISSENTED, VOTED, ABSTAINED, FAILED, LATE, MISSING, NOT_AWAITED)
+_RANK = {outcome: rank for rank, outcome in enumerate(ORDER)}
+_FAILURES = (ABSTENTION_REASON_FAILED, ABSTENTION_REASON_OVERLOADED)
+_KEYS: Mapping[str | None, Callable[[Value], str]] = {
+    "option_id": lambda value: value.option_id,
+    "text": lambda value: text_key(value.text),
+    "number": lambda value: number_key(value.number),
+    "ranking": lambda value: ranking_key([list(t.option_ids) for t in value.ranking.tiers]),
+    "json": lambda value: json_key(value.json),
+}
+
+
+def seats(decision: Decision, at_deadline: bool) -> tuple[list[tuple[str, str]], float | None]:
+    """(agent, outcome) of every seat, and the share of the ballots cast that are for the value
+    decided; None where none was, or the ballots do not show theirs.
+
+    `at_deadline`: the decision was made because the deadline came.
+    """
+    winner = _winner(decision)
+    found: dict[int, tuple[str, str]] = {}
+    cast: Counter[str] = Counter()
+    for ballot in decision.ballots:
+        outcome, seat = _outcome(ballot, winner), ballot.seat
+        cast[outcome] += 1
+        former = found.get(seat)
+        if former is None or _RANK[outcome] < _RANK[former[1]]:
+            found[seat] = ballot.agent, outcome
+    for ref in decision.late:
+        found.setdefault(ref.seat, (ref.agent, LATE))
+    absent = MISSING if at_deadline else NOT_AWAITED
+    for ref in decision.missing:
+        found.setdefault(ref.seat, (ref.agent, absent))
+    voted = cast[AGREED] + cast[DISSENTED]
+    shown = winner is not None and voted and not cast[VOTED]
+    return list(found.values()), cast[AGREED] / voted if shown else None
+
+
+def _winner(decision: Decision) -> tuple[str, str] | None:
+    """Kind and key of the value decided."""
+    kind = decision.value.WhichOneof("kind")
+    if decision.status != DECISION_STATUS_DECIDED or kind is None:
+        return None
+    return kind, _KEYS[kind](decision.value)
+
+
+def _outcome(ballot: Ballot, winner: tuple[str, str] | None) -> str:
+    said = ballot.WhichOneof("outcome")
+    if said == "abstention":
+        return FAILED if ballot.abstention.reason in _FAILURES else ABSTAINED
+    if said is None or winner is None:
+        return VOTED
+    kind, key = winner
+    value = ballot.value
+    return AGREED if value.WhichOneof("kind") == kind and _KEYS[kind](value) == key else DISSENTED
+
+
+class Measures:
+    """Counts seats, and records margin and agreement, of published decisions."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._margin = telemetry.buckets(MARGIN)
+        self._agreement = telemetry.buckets(AGREEMENT)
+        self._agents: set[str] = set()
+
+    def decided(self, decisions: Sequence[tuple[Decision, bool]]) -> None:
+        """Tell of decisions, each with whether it was made because its deadline came."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for decision, at_deadline in decisions:
+            told, agreement = seats(decision, at_deadline)
+            counts.update(told)
+            if decision.status == DECISION_STATUS_DECIDED:
+                self._margin.record(decision.margin)
+            if agreement is not None:
+                self._agreement.record(agreement)
+        for (agent, outcome), count in counts.items():
+            attributes: dict[str, str] = {
+                Attribute.COMITIA_AGENT: self._bounded(agent),
+                Attribute.COMITIA_OUTCOME: outcome,
+            }
+            self._telemetry.add(SEATS, count, attributes)
+
+    def _bounded(self, agent: str) -> str:
+        if agent not in self._agents:
+            if not agent or len(self._agents) >= AGENTS_MAX:
+                return OTHER
+            self._agents.add(agent)
+        return agent
