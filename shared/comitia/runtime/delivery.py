@@ -23,10 +23,9 @@ from comitia.runtime.context import Runtime
 from comitia.runtime.retry import Backoff
 from comitia.telemetry import spans
 from comitia.telemetry.measures import messaging
-from comitia.telemetry.metrics import DEAD_LETTERS, DECISIONS, RETRIES, SENT
+from comitia.telemetry.metrics import DEAD_LETTERS, RETRIES, SENT
 from comitia.telemetry.names import Attribute, Operation
 from comitia.v1.control_pb2 import Control
-from comitia.v1.decision_pb2 import Decision, DecisionStatus
 
 
 @dataclass(slots=True, eq=False)
@@ -186,10 +185,9 @@ class Delivery:
         return again, passing
 
     def _count(self, acked: list[tuple[_Item, Ack]]) -> None:
-        """Count a batch: one call per topic, status and reason, not per record."""
+        """Count a batch: one call per topic and reason, not per record."""
         topics: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
-        statuses: Counter[DecisionStatus] = Counter()
         for item, ack in acked:
             topics[ack.topic] += 1
             effect = item.effect
@@ -197,16 +195,11 @@ class Delivery:
                 spans.end_send(item.span, item.outgoing, ack)
             if type(effect) is DeadLetter:
                 reasons[effect.reason] += 1
-            elif type(effect) is Publish and type(effect.message) is Decision:
-                statuses[effect.message.status] += 1
         add = self._runtime.telemetry.add
         for topic, count in topics.items():
             add(SENT, count, messaging(topic, Operation.SEND))
         for reason, count in reasons.items():
             add(DEAD_LETTERS, count, {Attribute.COMITIA_REASON: reason})
-        for status, count in statuses.items():
-            name = DecisionStatus.Name(status)[len("DECISION_STATUS_") :]
-            add(DECISIONS, count, {Attribute.COMITIA_STATUS: name})
 
 
 def trace_of(record: Record) -> tuple[str, str]:
