@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from opentelemetry.trace import Span
+from opentelemetry.trace import Link, Span
 
 from comitia.effects import DeadLetter, Effect, Publish, StopWork
 from comitia.errors import ComitiaError, Fenced, Poison, Retryable
@@ -22,6 +22,7 @@ from comitia.runtime.codec import trace_context
 from comitia.runtime.context import Runtime
 from comitia.runtime.retry import Backoff
 from comitia.telemetry import spans
+from comitia.telemetry.context import is_sampled, links_to
 from comitia.telemetry.measures import messaging
 from comitia.telemetry.metrics import DEAD_LETTERS, RETRIES, SENT
 from comitia.telemetry.names import Attribute, Operation
@@ -124,13 +125,23 @@ class Delivery:
         publish = effect if type(effect) is Publish else self._stop_work(effect)
         trace = (publish.traceparent, "") if publish.traceparent else job.trace
         span = None
-        if runtime.telemetry.tracer is not None:
-            span, trace = runtime.telemetry.tracer.send(
-                publish.topic, publish.key, trace, self.within
-            )
+        tracer = runtime.telemetry.tracer
+        if tracer is not None and not tracer.leaves_out(trace[0]):
+            links = self._links(job, publish)
+            span, trace = tracer.send(publish.topic, publish.key, trace, links)
             if span is not None:
                 spans.about(span, publish.message)
         return _Item(job, effect, self.encode(publish, trace), span)
+
+    def _links(self, job: Job, publish: Publish) -> list[Link]:
+        """What a record is due to beside its parent: the last event that it waited for, and the
+        transaction that it goes out in.
+        """
+        waited = publish.traceparent and is_sampled(job.trace[0])
+        links = links_to([job.trace]) if waited else []
+        if self.within is not None:
+            links.append(Link(self.within.get_span_context()))
+        return links
 
     def _stop_work(self, effect: Effect) -> Publish:
         if not isinstance(effect, StopWork):

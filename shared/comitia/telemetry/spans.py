@@ -96,10 +96,10 @@ class Tracing:
         return _recorded(span), (traceparent_of(span), trace[1])
 
     def send(
-        self, topic: str, key: str, trace: Trace, within: Span | None = None
+        self, topic: str, key: str, trace: Trace, links: Sequence[Link] = ()
     ) -> tuple[Span | None, Trace]:
         """Begin sending one record because of `trace`; the span, if it is recorded, and what the
-        record carries. `within`: the transaction that it is part of.
+        record carries. `links`: what else it came of, and the transaction that it is part of.
         """
         if self.leaves_out(trace[0]):
             return None, trace
@@ -107,8 +107,8 @@ class Tracing:
             span_name(Operation.SEND, topic),
             context=context_of(*trace),
             kind=SpanKind.PRODUCER,
-            # A parent decides about sampling; without one, neither does the transaction.
-            links=[Link(within.get_span_context())] if within and trace[0] else (),
+            # What has no parent is sampled by itself, whatever it is linked to.
+            links=links if trace[0] else (),
         )
         if span.is_recording():
             span.set_attributes(
