@@ -106,11 +106,14 @@ are told at once.
 {{- if and (not $model) (eq $.Values.models.source "init") -}}
 {{- $wrong = append $wrong (printf "%s.model is empty, and models.source init builds the model that it names: set it as the agent's card says, such as smollm2-135m-instruct" $at) -}}
 {{- end -}}
-{{- if gt (int $scaling.min) (int $scaling.max) -}}
-{{- $wrong = append $wrong (printf "%s.scaling: min %d is above max %d" $at (int $scaling.min) (int $scaling.max)) -}}
+{{- $fixed := eq $scaling.type "fixed" -}}
+{{- if and (not $fixed) (gt (int $scaling.min) (int $scaling.max)) -}}
+{{- $wrong = append $wrong (printf "%s.scaling.min is %d, above max, %d: raise max, or lower min" $at (int $scaling.min) (int $scaling.max)) -}}
 {{- end -}}
-{{- if gt (int $scaling.max) (int $.Values.topics.inboxPartitions) -}}
-{{- $wrong = append $wrong (printf "%s.scaling.max is %d, and an inbox has %d partitions: a pod more would have nothing to do. Lower max, or grow the inbox and set topics.inboxPartitions" $at (int $scaling.max) (int $.Values.topics.inboxPartitions)) -}}
+{{- $bound := ternary "min" "max" $fixed -}}
+{{- $most := int (get $scaling $bound) -}}
+{{- if gt $most (int $.Values.topics.inboxPartitions) -}}
+{{- $wrong = append $wrong (printf "%s.scaling.%s is %d, and an inbox has %d partitions: a pod more would have nothing to do. Lower it, or grow the inbox and set topics.inboxPartitions" $at $bound $most (int $.Values.topics.inboxPartitions)) -}}
 {{- end -}}
 {{- if and (eq $scaling.type "hpa") (not (dig "requests" "cpu" "" $settings.resources)) -}}
 {{- $wrong = append $wrong (printf "%s.scaling.type hpa compares with the requested processor time: set %s.resources.requests.cpu" $at $at) -}}
