@@ -65,6 +65,7 @@ lock: | $(VENV)/.dev ## write requirements/*.lock again (UPGRADE=1: newest versi
 	@$(UV_COMPILE) $(FROM_PROJECTS) --extra gpu -c requirements/dev.lock requirements/gpu.in -o requirements/gpu.lock
 	@$(UV_COMPILE) --excludes requirements/export-excludes.txt requirements/export.in -o requirements/export.lock
 	@$(UV_COMPILE) -c requirements/dev.lock requirements/image-build.in -o requirements/image-build.lock
+	@$(UV_COMPILE) requirements/image-sbom.in -o requirements/image-sbom.lock
 	@$(IMAGE_LOCK) services/router/pyproject.toml services/aggregator/pyproject.toml -o requirements/image-service.lock
 	@$(IMAGE_LOCK) --extra cpu services/agent/pyproject.toml -o requirements/image-agent.lock
 	@$(IMAGE_LOCK) --extra gpu services/agent/pyproject.toml -o requirements/image-agent-cuda.lock
@@ -164,6 +165,10 @@ dashboards: $(VENV)/.dev ## generate charts/comitia/dashboards from observabilit
 .PHONY: docs-metrics
 docs-metrics: $(VENV)/.dev ## write docs/metrics.md from the catalogue of metrics
 	@$(BIN)/python scripts/metrics_page.py
+
+.PHONY: charts-golden
+charts-golden: $(VENV)/.dev ## record what the chart renders to, in tests/charts/golden (needs helm)
+	@$(BIN)/python -m tests.charts.goldens
 
 # --- running ----------------------------------------------------------------------------------
 
