@@ -14,7 +14,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 Trace = tuple[str, str]
 _PROPAGATOR = TraceContextTextMapPropagator()
 _NOTHING = Context()
-_ODD = frozenset("13579bdf")
+# The last digit of the flags.
+SAMPLED, UNSAMPLED = frozenset("13579bdf"), frozenset("02468ace")
 
 
 def context_of(traceparent: str, tracestate: str = "") -> Context:
@@ -47,4 +48,4 @@ def traceparent_of(span: Span) -> str:
 
 def is_sampled(traceparent: str) -> bool:
     """Whether somebody before decided that this trace is recorded; False for none at all."""
-    return traceparent[-1:] in _ODD
+    return traceparent[-1:] in SAMPLED

@@ -22,6 +22,7 @@ from opentelemetry.util.types import AttributeValue
 from comitia.errors import ComitiaError, Poison
 from comitia.ports import Ack, Committed, Outgoing, Record, TopicPartition
 from comitia.telemetry.context import (
+    UNSAMPLED,
     Trace,
     context_of,
     is_sampled,
@@ -56,21 +57,22 @@ class Tracing:
         self.tracer = provider.get_tracer(SCOPE)
         sampler = provider.sampler
         base = sampler.base if isinstance(sampler, BatchSampler) else sampler
-        # Those of OTEL_TRACES_SAMPLER never record what an unsampled parent began.
-        self._follows = isinstance(base, ParentBased)
+        # Last digits of flags that end the matter: a sampler that goes by the parent, as those of
+        # OTEL_TRACES_SAMPLER do, never records what an unsampled one began.
+        self._left_out = UNSAMPLED if isinstance(base, ParentBased) else frozenset()
         self._client = str(provider.resource.attributes.get(Attribute.SERVICE_INSTANCE_ID, ""))
         # Sampled records that no commit has covered yet: (offset, producer), by partition.
         self._unsettled: dict[TopicPartition, deque[tuple[int, SpanContext]]] = {}
 
     def leaves_out(self, traceparent: str) -> bool:
         """Whether nothing of this trace is recorded here, known without asking the sampler."""
-        return self._follows and traceparent != "" and not is_sampled(traceparent)
+        return traceparent[-1:] in self._left_out
 
     def process(self, record: Record, group: str, trace: Trace) -> tuple[Span | None, Trace]:
         """Begin handling `record`, which came with `trace`; the span, if it is recorded, and what
         its effects pass on.
         """
-        if self.leaves_out(trace[0]):
+        if trace[0][-1:] in self._left_out:
             return None, trace
         context = context_of(*trace)
         producer = remote_in(context)
@@ -101,7 +103,7 @@ class Tracing:
         """Begin sending one record because of `trace`; the span, if it is recorded, and what the
         record carries. `links`: what else it came of, and the transaction that it is part of.
         """
-        if self.leaves_out(trace[0]):
+        if trace[0][-1:] in self._left_out:
             return None, trace
         span = self.tracer.start_span(
             span_name(Operation.SEND, topic),
