@@ -269,6 +269,18 @@ class Embeddings:
     usage: Usage
 
 
+class Watch(Protocol):
+    """What a model's engine tells of its work, from a thread of its own; these return at once."""
+
+    def ran(self, sequences: int) -> None:
+        """One step ran so many sequences together."""
+
+    def wrote(self, first_s: float, rest_s: float, rest_tokens: int) -> None:
+        """A text is done: seconds from the request to its first token, and from there to its end,
+        which took `rest_tokens` more.
+        """
+
+
 class Model(Protocol):
     """What an agent asks of a transformer.
 
@@ -289,5 +301,8 @@ class Model(Protocol):
     async def generate(self, prompt: Prompt, sampling: Sampling) -> Generation: ...
 
     async def embed(self, texts: Sequence[str]) -> Embeddings: ...
+
+    def watch(self, watch: Watch) -> None:
+        """Tell `watch` from now on; a model without an engine has nothing to tell."""
 
     async def close(self) -> None: ...

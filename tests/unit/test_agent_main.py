@@ -76,7 +76,9 @@ class Process:
         monkeypatch.setattr(main, "load_model", self._load)
         monkeypatch.setattr(asyncio, "to_thread", _at_once)
 
-    def _load(self, card: str, cache: Path, threads: int, *, limits: Limits) -> ScriptedModel:
+    def _load(
+        self, card: str, cache: Path, threads: int, device: str, limits: Limits
+    ) -> ScriptedModel:
         self.shelves = limits.shelves
         return self.model
 

@@ -32,6 +32,7 @@ from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.control_pb2 import Control
 from comitia.v1.heartbeat_pb2 import Heartbeat
 from comitia_agent.card import AgentProfile, read_cards
+from comitia_agent.engine import EngineMeasures
 from comitia_agent.handler import Agent
 from comitia_agent.registry import must_publish
 from comitia_agent.traced import TracedModel
@@ -106,6 +107,7 @@ async def _model(service: Service[AgentSettings], profiles: Sequence[AgentProfil
         load_model, card, settings.cache_dir, settings.threads, settings.device, limits
     )
     service.on_close(loaded.close)
+    loaded.watch(EngineMeasures(runtime.telemetry, loaded.name))
     return TracedModel(loaded, runtime.telemetry, runtime.clock)
 
 

@@ -7,7 +7,17 @@ are kept.
 
 from collections.abc import Sequence
 
-from comitia.ports import Clock, Embeddings, Generation, Model, Prompt, Sampling, Scores, Usage
+from comitia.ports import (
+    Clock,
+    Embeddings,
+    Generation,
+    Model,
+    Prompt,
+    Sampling,
+    Scores,
+    Usage,
+    Watch,
+)
 from comitia.telemetry.metrics import OPERATION_DURATION, TOKEN_USAGE
 from comitia.telemetry.model_spans import ModelSpan, call_model
 from comitia.telemetry.names import PROVIDER, Attribute, Operation
@@ -53,6 +63,9 @@ class TracedModel:
             found = await self._model.embed(texts)
             self._tell(span, Operation.EMBEDDINGS, found.usage, begun_ms)
         return found
+
+    def watch(self, watch: Watch) -> None:
+        self._model.watch(watch)
 
     async def close(self) -> None:
         await self._model.close()

@@ -134,6 +134,11 @@ class AgentTable:
         lives = card.no_heartbeat or any(beat.alive(now_ms) for beat in known.beats.values())
         return known.inbox and lives
 
+    def alive_count(self, now_ms: int) -> int:
+        """How many agents may be seated. May be called from another thread, too."""
+        cards = [known.card for known in tuple(self._agents.values())]
+        return sum(self.alive(card, now_ms) for card in cards if card is not None)
+
     def has_priority_lane(self, name: str) -> bool:
         """Whether the agent reads a second inbox, for tasks of high priority, and that is there."""
         known = self._agents[name]

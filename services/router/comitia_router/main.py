@@ -18,6 +18,7 @@ from comitia.runtime.retry import Stopped, persist, stopped_within
 from comitia.runtime.service import Service, run_service
 from comitia.runtime.stream import Source, StreamSpec, run_stream
 from comitia.runtime.tables import Tables
+from comitia.telemetry.metrics import AGENTS_ALIVE
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.command_pb2 import Command
 from comitia.v1.heartbeat_pb2 import Heartbeat
@@ -39,6 +40,8 @@ async def compose(service: Service[RouterSettings]) -> None:
     limits = Limits(**{each.name: getattr(settings, each.name) for each in fields(Limits)})
     router = Router(names, limits, lambda key: partition_of(key, partitions), os.urandom(6).hex())
     service.heartbeats()
+    alive = router.agents.alive_count
+    runtime.telemetry.observe(AGENTS_ALIVE, lambda: [(alive(runtime.clock.now_ms()), {})])
 
     tables = Tables(runtime)
     tables.add("agents", AgentCard, router.agents.on_card)

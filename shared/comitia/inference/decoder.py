@@ -7,7 +7,7 @@ from comitia.errors import ConfigError
 from comitia.inference.engine import Engine
 from comitia.inference.jobs import GenerateJob, ScoreJob
 from comitia.inference.text import Text
-from comitia.ports import Embeddings, Generation, Prompt, Sampling, Scores
+from comitia.ports import Embeddings, Generation, Prompt, Sampling, Scores, Watch
 
 
 class OnnxDecoder:
@@ -53,6 +53,10 @@ class OnnxDecoder:
         raise ConfigError(
             f"Model '{self.name}' is a decoder and cannot embed; use a model of kind encoder."
         )
+
+    def watch(self, watch: Watch) -> None:
+        """Tell `watch` of the engine's work from now on."""
+        self._engine.watch(watch)
 
     async def close(self) -> None:
         """End the engine; what is under way fails with Retryable."""

@@ -8,6 +8,7 @@ be run for one row at a time: GroupQueryAttention refuses a batch there.) Only t
 calls this.
 """
 
+import time
 from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from comitia.inference.plans import Plan, plan_generation, plan_score
 from comitia.inference.prefixes import Shelves
 from comitia.inference.rows import Row
 from comitia.inference.text import Text
-from comitia.ports import Scores, Usage
+from comitia.ports import Scores, Usage, Watch
 
 
 class Runner(Protocol):
@@ -68,6 +69,7 @@ class DecoderCore:
     ) -> None:
         self._text, self._runner, self._limits = text, runner, limits
         self._failures = failures
+        self._watch: Watch | None = None
         self._shelves = Shelves(limits.rows, limits.shelves)
         self._waiting: deque[Job[Any]] = deque()
         self._current: tuple[Job[Any], _Prefill] | None = None
@@ -150,7 +152,9 @@ class DecoderCore:
         slot, cached, last = yield from self._prefill(plan)
         self._runner.copy(slot, len(self._rows), len(plan.context))
         row = Row(job, self._text, len(plan.context), cached)
-        if not row.push(pick(last, job.sampling.temperature, row.chance)):
+        if row.push(pick(last, job.sampling.temperature, row.chance)):
+            self._wrote(row)
+        else:
             self._rows.append(row)
 
     def _prefill(self, plan: Plan) -> Generator[None, None, tuple[int, int, Floats]]:
@@ -183,6 +187,10 @@ class DecoderCore:
             logits = self._runner.extend(slot, past + low, piece, [len(piece) - 1])[0]
         return logits
 
+    def watched(self, watch: Watch) -> None:
+        """Tell `watch` of batches and texts from now on."""
+        self._watch = watch
+
     def let_go(self) -> None:
         """Drop the jobs that were cancelled, in whatever phase they are."""
         if any(job.cancelled for job in self._waiting):
@@ -205,16 +213,25 @@ class DecoderCore:
                 row.job.fail(Retryable(f"ONNX Runtime failed: {error}"))
             self._rows.clear()
             return
+        if self._watch is not None:
+            self._watch.ran(len(self._rows))
         for number in reversed(range(len(self._rows))):
             row = self._rows[number]
             row.length += 1
             try:
                 ended = row.push(pick(logits[number], row.job.sampling.temperature, row.chance))
+                if ended:
+                    self._wrote(row)
             except ComitiaError as error:
                 row.job.fail(error)
                 ended = True
             if ended:
                 self._leave(number)
+
+    def _wrote(self, row: Row) -> None:
+        if self._watch is not None:
+            rest_s = time.perf_counter() - row.began_s
+            self._watch.wrote(row.began_s - row.job.arrived_s, rest_s, row.decoded)
 
     def _leave(self, number: int) -> None:
         """Free a row; the last one takes its memory."""

@@ -11,7 +11,7 @@ from comitia.errors import ConfigError
 from comitia.inference.encoder_core import Floats
 from comitia.inference.engine import Engine
 from comitia.inference.jobs import EmbedJob
-from comitia.ports import Embeddings, Generation, Prompt, Sampling, Scores, Usage
+from comitia.ports import Embeddings, Generation, Prompt, Sampling, Scores, Usage, Watch
 
 
 class OnnxEncoder:
@@ -42,6 +42,10 @@ class OnnxEncoder:
     async def generate(self, prompt: Prompt, sampling: Sampling) -> Generation:
         """Raises ConfigError: an encoder writes no text."""
         self._refuse("generate text")
+
+    def watch(self, watch: Watch) -> None:
+        """Tell `watch` of the engine's work from now on."""
+        self._engine.watch(watch)
 
     async def close(self) -> None:
         """End the engine; what is under way fails with Retryable."""

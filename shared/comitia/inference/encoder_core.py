@@ -15,7 +15,7 @@ from comitia.errors import ComitiaError, Poison, Retryable
 from comitia.inference.cards import Pooling
 from comitia.inference.jobs import EmbedJob, Job
 from comitia.inference.text import Text
-from comitia.ports import Embeddings, Usage
+from comitia.ports import Embeddings, Usage, Watch
 
 Floats = NDArray[np.float32]
 
@@ -57,6 +57,7 @@ class EncoderCore:
     ) -> None:
         self._text, self._states, self._pooling, self._limits = text, states, pooling, limits
         self._failures = failures
+        self._watch: Watch | None = None
         self._waiting: deque[_Item] = deque()
         self._open: set[EmbedJob] = set()
 
@@ -86,6 +87,10 @@ class EncoderCore:
         self._open.clear()
         self._waiting.clear()
 
+    def watched(self, watch: Watch) -> None:
+        """Tell `watch` of the batches from now on."""
+        self._watch = watch
+
     def let_go(self) -> None:
         """Drop the jobs that were cancelled; their texts are passed over."""
         self._open = {job for job in self._open if not job.cancelled}
@@ -109,6 +114,8 @@ class EncoderCore:
                 item.job.fail(error)
                 self._open.discard(item.job)
             return
+        if self._watch is not None:
+            self._watch.ran(len(batch))
         for item, vector in zip(batch, vectors, strict=True):
             item.job.vectors[item.number] = vector
             if len(item.job.vectors) == len(item.job.texts):

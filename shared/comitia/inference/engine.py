@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from comitia.errors import Overloaded, Retryable
 from comitia.inference.jobs import Job
+from comitia.ports import Watch
 
 
 class Core(Protocol):
@@ -32,6 +33,9 @@ class Core(Protocol):
 
     def abandon(self, error: BaseException) -> None:
         """Fail every job that is held."""
+
+    def watched(self, watch: Watch) -> None:
+        """Tell `watch` of the work from now on."""
 
 
 class Engine:
@@ -60,6 +64,10 @@ class Engine:
                 )
             self._arrived.append(job)
             self._changed.notify()
+
+    def watch(self, watch: Watch) -> None:
+        """See `ports.Model`."""
+        self._core.watched(watch)
 
     def close(self) -> None:
         """End the thread after its current step; jobs not finished fail with Retryable. Blocks for

@@ -1,5 +1,6 @@
 """What waits for the engine: a request, and the future of its answer, awaited by the event loop."""
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -15,9 +16,12 @@ T = TypeVar("T")
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Job(Generic[T]):
-    """One request. Cancelling the future takes the job out of the engine between two steps."""
+    """One request, made at `arrived_s` (monotonic). Cancelling the future takes the job out of the
+    engine between two steps.
+    """
 
     future: "Future[T]" = field(default_factory=Future)
+    arrived_s: float = field(default_factory=time.perf_counter)
 
     @property
     def cancelled(self) -> bool:

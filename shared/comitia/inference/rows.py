@@ -1,5 +1,7 @@
 """One running generation: its tokens so far, its chance, and when it ends."""
 
+import time
+
 import numpy as np
 
 from comitia.inference.jobs import GenerateJob
@@ -8,7 +10,9 @@ from comitia.ports import Generation, Usage
 
 
 class Row:
-    """A generation in a row of the cache, which holds `length` tokens; `last` is run next."""
+    """A generation in a row of the cache, which holds `length` tokens; `last` is run next.
+    `began_s`: when its first token was there (monotonic).
+    """
 
     def __init__(
         self, job: GenerateJob, text: Text, prompt_tokens: int, cached_tokens: int
@@ -16,9 +20,15 @@ class Row:
         self.job, self._text = job, text
         self.length = self._prompt_tokens = prompt_tokens
         self._cached_tokens = cached_tokens
+        self.began_s = time.perf_counter()
         self._tokens: list[int] = []
         # Its own stream of chance: a seed gives the same text whatever runs beside it.
         self.chance = np.random.default_rng(job.sampling.seed)
+
+    @property
+    def decoded(self) -> int:
+        """Tokens since the first, an end token included."""
+        return self.length - self._prompt_tokens
 
     @property
     def last(self) -> int:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from comitia.errors import ConfigError
-from comitia.ports import Embeddings, Generation, Prompt, Sampling, Scores, Usage
+from comitia.ports import Embeddings, Generation, Prompt, Sampling, Scores, Usage, Watch
 
 T = TypeVar("T")
 
@@ -76,6 +76,9 @@ class ScriptedModel:
         rows = np.array([self.vectors[text] for text in texts], dtype=np.float32)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return Embeddings(rows, Usage(sum(len(text.split()) for text in texts), 0, 0))
+
+    def watch(self, watch: Watch) -> None:
+        """Nothing: there is no engine."""
 
     async def close(self) -> None:
         self.closed = True
