@@ -60,7 +60,7 @@ def line() -> Iterator[io.StringIO]:
     """What a logger writes as JSON."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
-    handler.addFilter(logs._traced)
+    handler.addFilter(logs.traced)
     handler.setFormatter(logs.formatter("router", "r-1", "json"))
     logger = logging.getLogger("comitia")
     logger.addHandler(handler)
@@ -159,3 +159,21 @@ def test_a_wrong_setting_of_logs_is_named(name: str) -> None:
     status, lines = run(**{name: "loud"})
     assert status == 2
     assert name in events(lines)["failed"]["message"]
+
+
+def test_a_collector_that_is_away_is_told_once() -> None:
+    seldom = logs.Seldom()
+
+    def passes(name: str, level: int, at_s: float) -> bool:
+        record = logging.LogRecord(name, level, "", 0, "Failed to export", None, None)
+        record.created = at_s
+        return seldom.filter(record)
+
+    exporter = "opentelemetry.exporter.otlp"
+    assert not passes(exporter, logging.WARNING, 1_000)
+    assert [passes(exporter, logging.ERROR, 1_000 + 20 * n) for n in range(9)] == [
+        True,
+        *[False] * 8,
+    ]
+    assert passes("comitia.health", logging.WARNING, 1_180)
+    assert passes(exporter, logging.ERROR, 2_000)

@@ -18,6 +18,8 @@ from pythonjsonlogger.json import JsonFormatter
 from comitia.telemetry.context import context_of, remote_in
 
 LogFormat = Literal["auto", "json", "text"]
+# An exporter that has not complained for so long has worked in between.
+_QUIET_S = 60.0
 # The order of a line. The time is filled in by the formatter.
 _FIELDS = ("time", "levelname", "service", "instance", "name", "message")
 _NAMES = {"levelname": "level", "name": "logger", "exc_info": "exception"}
@@ -30,7 +32,8 @@ def set_up(service: str, instance: str, form: LogFormat, level: str) -> None:
     if form == "auto":
         form = "text" if sys.stderr.isatty() else "json"
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(_traced)
+    handler.addFilter(traced)
+    handler.addFilter(Seldom())
     handler.setFormatter(formatter(service, instance, form))
     logging.basicConfig(handlers=[handler], level=level, force=True)
     # The client's own complaints about a broker that is away would bury the one line that we log.
@@ -61,8 +64,8 @@ def wordless(
     return hushed, hushed("what it says is in the dead letter"), error.__traceback__
 
 
-def _traced(record: logging.LogRecord) -> bool:
-    """Put the ids of the trace that a line belongs to on it."""
+def traced(record: logging.LogRecord) -> bool:
+    """A filter that puts the ids of the trace that a line belongs to on it."""
     given = record.__dict__.pop("traceparent", "")
     found = remote_in(context_of(given)) if given else None
     context = found or trace.get_current_span().get_span_context()
@@ -70,3 +73,21 @@ def _traced(record: logging.LogRecord) -> bool:
         record.trace_id = f"{context.trace_id:032x}"
         record.span_id = f"{context.span_id:016x}"
     return True
+
+
+class Seldom(logging.Filter):
+    """Lets one line through, of each exporter, for a collector that is away: it fails every few
+    seconds for as long as that lasts, and says so several times.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_s: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("opentelemetry."):
+            return True
+        if record.levelno < logging.ERROR:
+            return False
+        last_s, self._said_s[record.name] = self._said_s.get(record.name, 0.0), record.created
+        return record.created - last_s > _QUIET_S
