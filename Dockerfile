@@ -7,6 +7,8 @@
 # `pip`: see docs/images.md.
 
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+# Whose bill of materials the target `sbom` writes.
+ARG SUBJECT=agent
 
 # A mirror or a proxy: --secret id=pip,src=FILE gives pip its configuration, and leaves none of it in an image.
 
@@ -108,10 +110,29 @@ COPY models models
 COPY agents agents
 ENTRYPOINT ["comitia"]
 
-# Last, so that a build without --target makes the image that there are most of.
 FROM base AS agent
 COPY --from=agent-environment /opt/comitia/venv /opt/comitia/venv
 COPY models models
 COPY agents agents
 EXPOSE 8080
 ENTRYPOINT ["comitia-agent"]
+
+# --- bills of materials: what Python and what Debian installed in an image -------------------
+FROM ${SUBJECT} AS subject
+
+FROM tools AS sbom-maker
+COPY requirements/image-sbom.lock requirements/
+RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip,target=/etc/pip.conf \
+    python3 -m venv /sbom \
+    && /sbom/bin/pip install --quiet --require-hashes -r requirements/image-sbom.lock
+RUN --mount=type=bind,from=subject,source=/,target=/image mkdir /bills \
+    && /sbom/bin/cyclonedx-py environment --sv 1.6 --output-file /bills/python.cdx.json \
+        /image/opt/comitia/venv \
+    && /sbom/bin/debsbom generate --sbom-type cdx --cdx-schema-version 1.6 --root /image \
+        --out /bills/debian
+
+FROM scratch AS sbom
+COPY --from=sbom-maker /bills /
+
+# A build that names no target makes the image that there are most of.
+FROM agent

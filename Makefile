@@ -156,6 +156,17 @@ images: ## build the images of the services and the command line (IMAGES="router
 	    docker image inspect --format "$$name {{.Size}} bytes" $$name; \
 	done
 
+.PHONY: sbom
+sbom: ## list what is in each image, as CycloneDX, in sbom/ (IMAGES="router cli")
+	@for image in $(IMAGES); do \
+	    docker build --quiet --target sbom --build-arg SUBJECT=$$image --output sbom/$$image $(BUILD) .; \
+	    ls sbom/$$image/*.json; \
+	done
+
+.PHONY: hadolint
+hadolint: $(VENV)/.dev ## look over the Dockerfile
+	@$(BIN)/hadolint Dockerfile
+
 # --- watching ---------------------------------------------------------------------------------
 
 .PHONY: dashboards
