@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk import environment_variables
+from typer.testing import CliRunner
 
 from comitia.config import (
     AgentSettings,
@@ -21,6 +22,7 @@ from comitia.config import (
     load,
 )
 from comitia.telemetry.setup import CONTENT
+from comitia_cli.main import app
 from tests.charts import tools
 
 # By container. The command line reads several: of where things lie, and of the cluster.
@@ -87,15 +89,19 @@ CASES: Mapping[str, Mapping[str, Any] | Path] = {
 }
 
 
+def rendered(values: Mapping[str, Any] | Path) -> Iterator[dict[str, Any]]:
+    """Every container, as it stands in its pod."""
+    for manifest in tools.render(values):
+        pod = tools.pod_of(manifest) or {"containers": ()}
+        yield from (*pod.get("initContainers", ()), *pod["containers"])
+
+
 def containers(values: Mapping[str, Any] | Path) -> Iterator[tuple[str, dict[str, str]]]:
     """(name, environment) of every container; a value from the pod's fields is put as "given"."""
-    for manifest in tools.render(values):
-        pod = tools.pod_of(manifest)
-        if pod is not None:
-            for one in (*pod.get("initContainers", ()), *pod["containers"]):
-                found = [(each["name"], each.get("value", "given")) for each in one.get("env", ())]
-                assert len(dict(found)) == len(found), f"{one['name']}: a variable is set twice"
-                yield one["name"], dict(found)
+    for one in rendered(values):
+        found = [(each["name"], each.get("value", "given")) for each in one.get("env", ())]
+        assert len(dict(found)) == len(found), f"{one['name']}: a variable is set twice"
+        yield one["name"], dict(found)
 
 
 @pytest.fixture(params=CASES)
@@ -127,6 +133,17 @@ def test_every_program_starts_on_what_is_set_for_it(
                 patch.setenv(variable, value)
             for settings in SETTINGS[name]:
                 load(settings)
+
+
+def test_the_command_line_knows_the_commands_that_jobs_give_it(
+    case: Mapping[str, Any] | Path,
+) -> None:
+    given = [one["args"] for one in rendered(case) if "args" in one]
+    assert {"doctor", "ask"} <= {args[0] for args in given}
+    for args in given:
+        # Options are read before the help is shown: one that does not exist ends with 2.
+        done = CliRunner().invoke(app, [*args, "--help"])
+        assert done.exit_code == 0, (args, done.output)
 
 
 def test_what_the_chart_sets_itself_cannot_be_set_beside_it() -> None:
