@@ -3,7 +3,7 @@ What values.schema.json cannot say: values that contradict each other. Every sen
 are told at once.
 */}}
 {{- define "comitia.validate" -}}
-{{- $wrong := concat (include "comitia.wrongKafka" . | fromYamlArray) (include "comitia.wrongAgents" . | fromYamlArray) (include "comitia.wrongRest" . | fromYamlArray) -}}
+{{- $wrong := concat (include "comitia.wrongKafka" . | fromYamlArray) (include "comitia.wrongAgents" . | fromYamlArray) (include "comitia.wrongRest" . | fromYamlArray) (include "comitia.wrongForms" . | fromYamlArray) -}}
 {{- if $wrong -}}
 {{- fail (printf "\n\nThese values cannot be used:\n- %s\n" (join "\n- " $wrong)) -}}
 {{- end -}}
