@@ -210,6 +210,9 @@ def test_the_sampler_of_the_environment_decides(
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", argument)
     world, found = routed([traceparent])
     assert bool(found) == recorded
+    # Batches are recorded with what they serve, whatever the sampler would do with a root.
+    batches = {span.name.split()[0] for span in found} & {"poll", "commit"}
+    assert traceparent != PARENT or batches == ({"poll", "commit"} if recorded else set())
     # Decided once: whoever reads what was sent does as we did.
     (record,) = world.records(INBOX)
     passed = dict(record.headers)["traceparent"].decode()
