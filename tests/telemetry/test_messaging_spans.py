@@ -9,15 +9,10 @@ from opentelemetry.sdk.trace import ReadableSpan, Tracer
 from opentelemetry.trace import SpanKind, StatusCode
 
 from comitia.effects import Effect, Publish, Recorded
-from comitia.errors import Poison, Retryable
-from comitia.ports import TopicPartition
+from comitia.errors import Poison
 from comitia.runtime.context import Runtime
-from comitia.runtime.delivery import Job
-from comitia.runtime.flush import Outlet
-from comitia.runtime.open_tasks import Pending
 from comitia.runtime.stream import Source, StreamSpec, run_stream
 from comitia.v1.assignment_pb2 import Assignment
-from comitia.v1.decision_pb2 import Decision
 from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia.v1.task_pb2 import Task
 from tests.telemetry.tracing import (
@@ -35,7 +30,6 @@ from tests.unit.runtime_world import World, simulate, until
 
 TASKS = "comitia.tasks.v1"
 EVENTS = "comitia.panel-events.v1"
-DECISIONS = "comitia.decisions.v1"
 INBOX = "comitia.inbox.anna.v1"
 
 
@@ -236,67 +230,3 @@ def test_what_is_given_up_is_an_error_that_quotes_nothing() -> None:
     assert process.status.description == "NO_GOOD"
     assert attributes(process)["error.type"] == "Poison"
     assert attributes(process)["comitia.reason"] == "NO_GOOD"
-
-
-def flushed(broken: bool) -> list[ReadableSpan]:
-    """The spans of a transaction of two decisions, one of them of a sampled trace."""
-    world = World()
-    found: list[ReadableSpan] = []
-
-    async def story() -> None:
-        await world.create()
-        runtime = world.runtime("aggregator")
-        exporter = traced(runtime.telemetry)
-        writer = await world.log.writer("id")
-        if broken:
-
-            async def fails(*_: object) -> list[object]:
-                return [Retryable("the broker is away"), Retryable("the broker is away")]
-
-            writer.append = fails  # type: ignore[assignment, method-assign]
-        outlet = Outlet(runtime, writer, TopicPartition(EVENTS, 0), True)
-        jobs = [
-            Job(
-                (Publish(DECISIONS, f"t{n}", Decision(task_id=f"t{n}")),),
-                None,
-                f"t{n}",
-                (trace, ""),
-            )
-            for n, trace in enumerate((PARENT, UNSAMPLED))
-        ]
-        batch = [Pending(n, job, None) for n, job in enumerate(jobs)]
-        if broken:
-            with pytest.raises(Retryable):
-                await outlet.flush(batch)
-        else:
-            await outlet.flush(batch)
-        await outlet.close()
-        found.extend(exporter.get_finished_spans())
-
-    simulate(world, story())
-    return found
-
-
-def test_a_transaction_is_linked_with_what_it_carries() -> None:
-    spans = by_name(flushed(broken=False))
-    assert set(spans) == {f"send {DECISIONS}", f"transaction {DECISIONS}"}
-    send, transaction = spans[f"send {DECISIONS}"], spans[f"transaction {DECISIONS}"]
-    assert parent_id(send) == PARENT[36:52]
-    assert linked(send) == {span_id(transaction)}
-    assert (linked(transaction), transaction.parent) == ({PARENT[36:52]}, None)
-    assert attributes(transaction) == {
-        "messaging.system": "kafka",
-        "messaging.operation.name": "transaction",
-        "messaging.client.id": "i",
-        "messaging.destination.name": DECISIONS,
-        "messaging.destination.partition.id": "0",
-        "messaging.batch.message_count": 2,
-    }
-
-
-def test_a_transaction_that_fails_leaves_no_span_open() -> None:
-    spans = by_name(flushed(broken=True))
-    assert set(spans) == {f"send {DECISIONS}", f"transaction {DECISIONS}"}
-    for span in spans.values():
-        assert span.status.status_code == StatusCode.ERROR
-        assert attributes(span)["error.type"] == "Retryable"

@@ -77,6 +77,6 @@ HIGH_INBOX_TEMPLATE = "comitia.inbox.{agent}.high.v1"
 
 def span_name(operation: Operation, target: str) -> str:
     """`send comitia.tasks.v1`, `process comitia.tasks.v1`, `invoke_agent anna`, `chat
-    smollm2-135m`.
+    smollm2-135m`; just `poll` where there is more than one target.
     """
-    return f"{operation.value} {target}"
+    return f"{operation.value} {target}" if target else operation.value
