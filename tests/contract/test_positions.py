@@ -1,6 +1,6 @@
 """Contract of reading: where it starts, how it moves, what holds it back."""
 
-from comitia.ports import Outgoing, ReaderSpec, Record, TopicPartition
+from comitia.ports import Committed, Outgoing, Reader, ReaderSpec, Record, TopicPartition
 from tests.contract.world import World, nothing, parts, read, until, values
 
 
@@ -159,6 +159,23 @@ async def test_lag_of_a_paused_partition_is_as_old_as_the_last_word_of_its_end(
     reader.seek(tp, 0)
     await nothing(reader)
     assert reader.lag() == {tp: 3}
+
+
+async def test_lag_of_a_partition_that_was_never_fetched_needs_its_end_to_be_asked_for(
+    world: World,
+) -> None:
+    topic, group = await world.topic(), world.name("group")
+    tp = TopicPartition(topic, 0)
+    await world.append(topic, b"a", b"b", b"c")
+    first = await world.member(group, topic, partitions=1)
+    await first.commit({tp: Committed(1)})
+    await first.close()
+    held: list[Reader] = []
+    spec = ReaderSpec((topic,), group, on_assigned=lambda given: held[0].pause(given))
+    held.append(await world.reader(spec))
+    await until(lambda: held[0].assignment() == {tp}, held[0])
+    await held[0].end_offsets(frozenset({tp}))
+    await until(lambda: held[0].lag() == {tp: 2}, held[0])
 
 
 async def test_lag_is_of_what_the_reader_may_see(world: World) -> None:

@@ -133,7 +133,7 @@ class Story:
         self.exactly_once = exactly_once
         self.world = World()
         self.fold = Counting()
-        self.bounds = {
+        self.bounds: dict[str, Any] = {
             "duplicate_window_ms": 3_600_000,
             "decided_max": 1_000,
             "open_tasks_max": 1_000,

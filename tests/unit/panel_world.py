@@ -21,6 +21,7 @@ from comitia.v1.decision_pb2 import Decision
 from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia.v1.task_pb2 import Task
 from comitia_aggregator.main import TaskFold
+from comitia_aggregator.measures import Measures
 from comitia_aggregator.state import Rules
 from comitia_router.handler import Router
 from comitia_router.validate import Limits
@@ -108,10 +109,11 @@ class Panel:
             router.agents.learn(card)
             router.agents.open_inbox(name)
         sources = (
-            Source(TASKS, Task, router.on_task, task_refused(names, PARTITIONS)),
+            Source(TASKS, Task, router.on_task, task_refused(names, PARTITIONS), stage="route"),
             Source(COMMANDS, Command, router.on_command),
             Source(AGENTS, AgentCard, router.on_card, removed=router.agents.remove),
         )
+        routing, deciding = self._runtime("router"), self._runtime("aggregator")
         owner = OwnerSpec(
             group=names.group("aggregator"),
             fold=TaskFold(self.rules),
@@ -120,10 +122,11 @@ class Panel:
             decided_max=1_000,
             open_tasks_max=1_000,
             open_bytes_max=100_000_000,
+            told=Measures(deciding.telemetry).decided,
         )
         loops: list[Any] = [
-            run_stream(self._runtime("router"), StreamSpec(names.group("router"), sources)),
-            run_owner(self._runtime("aggregator"), owner),
+            run_stream(routing, StreamSpec(names.group("router"), sources)),
+            run_owner(deciding, owner),
         ]
         for name in NAMES:
             spec = WorkersSpec(name, 4, self.answers.get(name, answer))

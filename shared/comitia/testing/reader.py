@@ -97,8 +97,8 @@ class LocalReader:
         return ends
 
     def lag(self) -> Mapping[TopicPartition, int]:
-        told = ((tp, self._ends.get(tp), self._positions.get(tp)) for tp in self._assignment)
-        return {tp: max(0, end - at) for tp, end, at in told if end is not None and at is not None}
+        told = ((tp, self._ends[tp]) for tp in self._assignment if tp in self._ends)
+        return {tp: max(0, end - self._position(tp)) for tp, end in told}
 
     async def offsets_at(
         self, partitions: Partitions, timestamp_ms: int
