@@ -114,9 +114,7 @@ class Reader(Protocol):
     """One consumer of a log. Any call may raise Retryable when the broker is away."""
 
     async def fetch(self, records_max: int, timeout_ms: int) -> Sequence[Record]:
-        """Up to `records_max` records in offset order per partition; empty after `timeout_ms`
-        without any.
-        """
+        """Up to `records_max` in offset order per partition; none after `timeout_ms` without."""
 
     def assignment(self) -> Partitions: ...
 
@@ -134,9 +132,8 @@ class Reader(Protocol):
         """The last stable offset with `read_committed`, else the high watermark."""
 
     def lag(self) -> Mapping[TopicPartition, int]:
-        """Offsets between the position and the end of each partition that is held, without a
-        request: by the end that the last fetch or `end_offsets` told, so it is as old as that (a
-        paused partition is not fetched). Partitions of which nothing was told yet are left out.
+        """Offsets from the position to the end of each partition held; no request: the end is as
+        the last fetch or `end_offsets` told it. Without such a word a partition is left out.
         """
 
     async def offsets_at(
@@ -147,9 +144,7 @@ class Reader(Protocol):
     async def committed(self, partition: TopicPartition) -> Committed | None: ...
 
     async def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
-        """Checked against the group's generation; raises Retryable when this member has lost the
-        partition.
-        """
+        """Checked against the group's generation; Retryable when the partition was lost."""
 
     async def close(self) -> None: ...
 
@@ -242,9 +237,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to generate. `temperature` 0 is greedy; `stop` strings end the text and are not part of
-    it.
-    """
+    """How to generate. `temperature` 0 is greedy; `stop` strings end the text, without them."""
 
     tokens_max: int
     temperature: float = 0.0
@@ -270,15 +263,13 @@ class Embeddings:
 
 
 class Watch(Protocol):
-    """What a model's engine tells of its work, from a thread of its own; these return at once."""
+    """What a model's engine tells of its work, from its thread; these return at once."""
 
     def ran(self, sequences: int) -> None:
         """One step ran so many sequences together."""
 
     def wrote(self, first_s: float, rest_s: float, rest_tokens: int) -> None:
-        """A text is done: seconds from the request to its first token, and from there to its end,
-        which took `rest_tokens` more.
-        """
+        """A text: seconds to its first token, and from there for the `rest_tokens` after it."""
 
 
 class Model(Protocol):

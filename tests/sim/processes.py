@@ -23,6 +23,7 @@ from comitia.runtime.service import Service
 from comitia.runtime.stopped_tasks import StoppedTasks
 from comitia.runtime.tables import Tables
 from comitia.runtime.workers import Workers, WorkersSpec
+from comitia.telemetry.histograms import Buckets
 from comitia.telemetry.setup import Telemetry
 from comitia.testing import ManualClock
 from comitia.topics import Names
@@ -50,6 +51,9 @@ class Quiet(Telemetry):
 
     def record(self, *_: object) -> None:
         return
+
+    def buckets(self, *_: object) -> Buckets:
+        return Buckets(())
 
     def observe(self, *_: object) -> None:
         return

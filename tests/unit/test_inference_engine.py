@@ -14,7 +14,7 @@ from comitia.inference.decoder_core import DecoderCore, Limits
 from comitia.inference.engine import Engine
 from comitia.inference.jobs import GenerateJob, Job, ScoreJob
 from comitia.inference.text import Text
-from comitia.ports import Prompt, Sampling
+from comitia.ports import Prompt, Sampling, Watch
 from tests.unit.inference_models import END, byte_tokenizer
 
 FAULT, NOISE = "~", "^"
@@ -140,6 +140,9 @@ class DyingCore:
     def abandon(self, error: BaseException) -> None:
         for job in self.jobs:
             job.fail(error)
+
+    def watched(self, watch: Watch) -> None:
+        """Nobody looks."""
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -1,0 +1,97 @@
+"""What an engine tells of its work: the sequences of each step, and how fast texts are written."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from comitia.inference.decoder_core import DecoderCore
+from comitia.inference.encoder_core import EncoderCore, EncoderLimits
+from comitia.inference.jobs import EmbedJob, ScoreJob
+from comitia.inference.text import Text
+from comitia.ports import Prompt
+from comitia.telemetry.metrics import READY
+from comitia.telemetry.setup import setup
+from comitia_agent.engine import EngineMeasures
+from tests.unit.measured import scrape
+from tests.unit.test_inference_engine import FakeRunner, core, generation
+
+__all__ = ["core"]
+
+
+class Notes:
+    """A watch that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.texts: list[tuple[float, float, int]] = []
+
+    def ran(self, sequences: int) -> None:
+        self.batches.append(sequences)
+
+    def wrote(self, first_s: float, rest_s: float, rest_tokens: int) -> None:
+        self.texts.append((first_s, rest_s, rest_tokens))
+
+
+def test_each_step_tells_its_running_texts_and_each_text_its_pace(
+    core: tuple[DecoderCore, FakeRunner],
+) -> None:
+    notes = Notes()
+    core[0].watched(notes)
+    jobs = [generation("a", 4), generation("b", 1), generation("c", 3)]
+    for job in jobs:
+        core[0].add(job)
+    while core[0].held():
+        core[0].step()
+    decoded = [rows for verb, rows in core[1].calls if verb == "decode"]
+    assert notes.batches == decoded
+    assert max(decoded) == 2
+    # The first token comes with the prompt.
+    assert sorted(tokens for _, _, tokens in notes.texts) == [0, 2, 3]
+    assert all(first > 0 and rest >= 0 for first, rest, _ in notes.texts)
+
+
+def test_what_fails_or_only_scores_has_no_pace(
+    core: tuple[DecoderCore, FakeRunner],
+) -> None:
+    notes = Notes()
+    core[0].watched(notes)
+    core[0].add(generation("a~", 4))
+    core[0].add(ScoreJob(prompt=Prompt("", "a"), options=("b",)))
+    while core[0].held():
+        core[0].step()
+    assert (notes.batches, notes.texts) == ([], [])
+
+
+def test_an_encoder_tells_the_texts_of_each_batch(tmp_path: Path, text: Text) -> None:
+    def states(tokens: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        return np.ones((*tokens.shape, 2), np.float32)
+
+    encoder, notes = EncoderCore(text, states, "mean", EncoderLimits(batch_tokens=8)), Notes()
+    encoder.watched(notes)
+    job = EmbedJob(texts=("ab", "cd", "ef"))
+    encoder.add(job)
+    while encoder.held():
+        encoder.step()
+    assert sum(notes.batches) == 3
+    assert len(job.future.result().vectors) == 3
+
+
+@pytest.fixture
+def text(core: tuple[DecoderCore, FakeRunner]) -> Text:
+    return core[0]._text
+
+
+def test_an_engines_words_become_metrics_of_its_model() -> None:
+    telemetry = setup("agent", "i", {})
+    telemetry.observe(READY, lambda: [(1, {})])
+    measures = EngineMeasures(telemetry, "tiny")
+    measures.ran(3)
+    measures.wrote(0.5, 2.0, 4)
+    measures.wrote(0.1, 0.0, 0)
+    found, whose = scrape(telemetry), ("chat", "onnxruntime", "tiny")
+    assert found["comitia_model_batch_size_sum"] == {("tiny",): 3}
+    assert found["gen_ai_server_time_to_first_token_seconds_count"] == {whose: 2}
+    assert found["gen_ai_server_time_per_output_token_seconds_count"] == {whose: 1}
+    assert found["gen_ai_server_time_per_output_token_seconds_sum"] == {whose: 0.5}
