@@ -40,6 +40,16 @@ def test_up_refuses_a_wrong_setting_before_it_starts_anything(
     assert not (tmp_path / "c").exists()
 
 
+def test_the_embedded_broker_is_not_asked_for_what_it_has_not(tmp_path: Path) -> None:
+    login = {"COMITIA_SASL_USERNAME": "a", "COMITIA_SASL_PASSWORD": "s3cret"}
+    wanted = {"COMITIA_SECURITY_PROTOCOL": "SASL_SSL", "COMITIA_SASL_MECHANISM": "PLAIN"}
+    code, _, said = invoke(tmp_path, "up", **wanted, **login)
+    assert code == 2
+    assert "COMITIA_SECURITY_PROTOCOL is SASL_SSL" in said
+    assert "--bootstrap" in said
+    assert not (tmp_path / "c").exists()
+
+
 def test_doctor_names_wrong_settings_and_what_looks_like_one(tmp_path: Path) -> None:
     code, out, _ = invoke(tmp_path, "doctor", COMITIA_DELIVERY="exactly", COMITIA_DELIVRY="x")
     rows = [json.loads(line) for line in out.splitlines()]

@@ -120,7 +120,7 @@ def _disk(where: Places) -> list[Finding]:
 def _settings() -> list[Finding]:
     findings = []
     try:
-        check()
+        check(embedded=False)
     except ConfigError as error:
         findings.append(Finding("machine", "settings", "wrong", str(error)))
     for name, near in unknown(os.environ).items():

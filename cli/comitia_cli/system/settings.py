@@ -13,6 +13,7 @@ from comitia.config import (
     ExportSettings,
     RouterSettings,
     Settings,
+    WireSettings,
     load,
 )
 from comitia.errors import ConfigError
@@ -32,8 +33,10 @@ _ALL: tuple[type[Settings], ...] = (
 )
 
 
-def check() -> None:
-    """ConfigError, naming every variable, when one has a value that a service cannot use."""
+def check(*, embedded: bool) -> None:
+    """ConfigError, naming every variable, when one has a value that a service cannot use; with the
+    `embedded` broker, also when they demand more of it than it has.
+    """
     wrong: dict[str, None] = {}
     load(EmbeddedSettings)
     for settings, given in _SERVICES:
@@ -43,6 +46,12 @@ def check() -> None:
             wrong.update(dict.fromkeys(str(error).split("; ")))
     if wrong:
         raise ConfigError("; ".join(wrong))
+    protocol = load(WireSettings).security_protocol
+    if embedded and protocol != "PLAINTEXT":
+        raise ConfigError(
+            f"COMITIA_SECURITY_PROTOCOL is {protocol}, but the embedded Apache Kafka has PLAINTEXT"
+            " on loopback alone: name your cluster with --bootstrap, or unset it"
+        )
 
 
 def unknown(env: Mapping[str, str]) -> Mapping[str, str]:

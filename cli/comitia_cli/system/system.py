@@ -90,8 +90,8 @@ class System:
 
     async def _cluster_and_models(self) -> KafkaSettings:
         """Broker and models at the same time: both wait for downloads at the first start."""
-        check()
         bootstrap = self._wanted.bootstrap
+        check(embedded=bootstrap is None)
         if bootstrap is None:
             self._keeper = BrokerKeeper(lambda what: self._busy("broker", what))
             self.state.broker = self._keeper.state
@@ -144,6 +144,7 @@ class System:
         except Retryable as error:
             raise Retryable(
                 f"no Apache Kafka answers at {settings.bootstrap}: start it, or correct --bootstrap"
+                f" ({error})"
             ) from error
         try:
             await log.create([*names.specs(settings.replication), *inboxes])
