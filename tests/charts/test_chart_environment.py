@@ -161,8 +161,11 @@ def test_what_the_chart_sets_itself_cannot_be_set_beside_it() -> None:
     assert [name for name in sorted(own) if f"router.env.{name}:" not in done.stderr] == []
 
 
-def test_a_limit_is_set_by_its_variable() -> None:
-    values = tools.merged(tools.LEAST, {"router": {"env": {"COMITIA_SEATS_MAX": 9}}})
+def test_a_limit_is_set_by_its_variable_however_large() -> None:
+    limits = {"COMITIA_OPEN_BYTES_MAX": 1_073_741_824, "COMITIA_DEAD_LETTERS_FRACTION_MAX": 0.25}
+    values = tools.merged(tools.LEAST, {"aggregator": {"env": limits}})
     environments = dict(containers(values))
-    assert environments["router"]["COMITIA_SEATS_MAX"] == "9"
-    assert "COMITIA_SEATS_MAX" not in environments["aggregator"]
+    for name in ("aggregator", "doctor"):
+        assert environments[name]["COMITIA_OPEN_BYTES_MAX"] == "1073741824"
+        assert environments[name]["COMITIA_DEAD_LETTERS_FRACTION_MAX"] == "0.25"
+    assert "COMITIA_OPEN_BYTES_MAX" not in environments["router"]

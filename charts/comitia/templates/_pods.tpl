@@ -88,6 +88,11 @@ readinessProbe:
   timeoutSeconds: 5
 {{- end }}
 
+{{/* A variable's value, quoted. Helm reads numbers as floats, and would write large ones as 1e+06. */}}
+{{- define "comitia.text" -}}
+{{- ternary . (toJson .) (kindIs "string" .) | quote -}}
+{{- end }}
+
 {{/* Environment of every service. In: dict root, component, agent, settings (a workload's). */}}
 {{- define "comitia.serviceEnv" -}}
 {{- $telemetry := .root.Values.telemetry -}}
@@ -109,6 +114,6 @@ readinessProbe:
 {{- end }}
 {{- end }}
 {{- range $name, $value := .settings.env }}
-- {name: {{ $name }}, value: {{ $value | toString | quote }}}
+- {name: {{ $name }}, value: {{ include "comitia.text" $value }}}
 {{- end }}
 {{- end }}
