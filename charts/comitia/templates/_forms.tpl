@@ -25,5 +25,18 @@ Texts that have a form: what the schema could only answer with a regular express
 {{- $wrong = append $wrong (printf "%s is %q: %s" (index . 0) (index . 1) (index . 3)) -}}
 {{- end -}}
 {{- end -}}
+{{- $asked := dict "router" .Values.router.resources "aggregator" .Values.aggregator.resources "setup" .Values.setup.resources "models.init" .Values.models.init.resources -}}
+{{- range $agent, $_ := .Values.agents -}}
+{{- $_ := set $asked (printf "agents.%s" $agent) (include "comitia.agent" (dict "root" $ "agent" $agent) | fromYaml).resources -}}
+{{- end -}}
+{{- range $at, $resources := $asked -}}
+{{- range $bound, $amounts := $resources -}}
+{{- range $resource, $amount := $amounts -}}
+{{- if and (kindIs "string" $amount) (not (regexMatch "^[0-9]+(\\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$" $amount)) -}}
+{{- $wrong = append $wrong (printf "%s.resources.%s.%s is %q: write an amount such as 250m or 512Mi" $at $bound $resource $amount) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- toYaml $wrong -}}
 {{- end }}
