@@ -38,11 +38,19 @@ def seats(decision: Decision, at_deadline: bool) -> tuple[list[tuple[str, str]],
     `at_deadline`: the decision was made because the deadline came.
     """
     winner = _winner(decision)
+    # Most tasks are choices, and most ballots for the winner: that much is seen at once.
+    option = winner[1] if winner is not None and winner[0] == "option_id" else None
     found: dict[int, tuple[str, str]] = {}
-    cast: Counter[str] = Counter()
+    agreed = dissented = hidden = 0
     for ballot in decision.ballots:
-        outcome, seat = _outcome(ballot, winner), ballot.seat
-        cast[outcome] += 1
+        if option is not None and ballot.value.option_id == option:
+            outcome = AGREED
+        else:
+            outcome = _outcome(ballot, winner)
+            dissented += outcome is DISSENTED
+            hidden += outcome is VOTED
+        agreed += outcome is AGREED
+        seat = ballot.seat
         former = found.get(seat)
         if former is None or _RANK[outcome] < _RANK[former[1]]:
             found[seat] = ballot.agent, outcome
@@ -51,9 +59,8 @@ def seats(decision: Decision, at_deadline: bool) -> tuple[list[tuple[str, str]],
     absent = MISSING if at_deadline else NOT_AWAITED
     for ref in decision.missing:
         found.setdefault(ref.seat, (ref.agent, absent))
-    voted = cast[AGREED] + cast[DISSENTED]
-    shown = winner is not None and voted and not cast[VOTED]
-    return list(found.values()), cast[AGREED] / voted if shown else None
+    shown = winner is not None and agreed + dissented and not hidden
+    return list(found.values()), agreed / (agreed + dissented) if shown else None
 
 
 def _winner(decision: Decision) -> tuple[str, str] | None:
