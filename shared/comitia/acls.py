@@ -51,11 +51,11 @@ def router(names: Names) -> list[Acl]:
 
 
 def aggregator(names: Names) -> list[Acl]:
-    """Reads panel-events and its own decisions; writes decisions, in transactions, and orders to
-    stop.
+    """Reads panel-events and its own decisions; writes decisions, in transactions, orders to stop,
+    and into the log that an event of a task could not be read.
     """
     return [
-        _topic(names, "panel-events", "Read"),
+        _topic(names, "panel-events", "Read", "Write"),
         _topic(names, "decisions", "Read", "Write"),
         _topic(names, "control", "Write"),
         _topic(names, "heartbeats", "Write"),

@@ -65,7 +65,7 @@ def doing(names: Names) -> dict[str, Doing]:
         ),
         "aggregator": Doing(
             "aggregator", acls.aggregator(names), (*aggregator_main.ENTITIES, *ALWAYS),
-            writes=ALWAYS, tables=("decisions",),
+            writes=("panel-events", *ALWAYS), tables=("decisions",),
             grouped=[("aggregator", [names.topic("panel-events")])],
             in_transactions=("decisions", "control"),
         ),

@@ -230,7 +230,7 @@ def _base64(content: bytes) -> str:
 @dataclass
 class TokenEndpoint:
     """An OAuth server of one client, which counts. `lasts_s`: of each token; `status`: of every
-    answer.
+    answer; `port` 0: a free one.
     """
 
     subject: str = "admin"
@@ -238,6 +238,7 @@ class TokenEndpoint:
     secret: str = "client:secret"
     lasts_s: int = 3600
     status: int = 200
+    port: int = 0
     asked: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
 
@@ -259,7 +260,7 @@ class TokenEndpoint:
         app.router.add_post("/token", self.answer)
         runner = web.AppRunner(app)
         await runner.setup()
-        site = web.TCPSite(runner, HOST, 0)
+        site = web.TCPSite(runner, HOST, self.port)
         await site.start()
         self.url = f"http://{HOST}:{runner.addresses[0][1]}/token"
         try:

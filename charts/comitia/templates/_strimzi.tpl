@@ -75,7 +75,7 @@ kafka.strimzi.io/{{ ternary "v1beta2" "v1" (and $old (not $new)) }}
 - resource: {type: group, name: {{ $own }}router, patternType: literal}
   operations: [Read]
 {{- else if eq .component "aggregator" }}
-{{- range $entity, $operations := dict "panel-events" (list "Read") "decisions" (list "Read" "Write") "control" (list "Write") "heartbeats" (list "Write") "dead-letters" (list "Write") }}
+{{- range $entity, $operations := dict "panel-events" (list "Read" "Write") "decisions" (list "Read" "Write") "control" (list "Write") "heartbeats" (list "Write") "dead-letters" (list "Write") }}
 {{ include "comitia.topicAcl" (list $prefix $entity $operations) }}
 {{- end }}
 - resource: {type: group, name: {{ $own }}aggregator, patternType: literal}
