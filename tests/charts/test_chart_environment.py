@@ -35,8 +35,8 @@ SETTINGS: Mapping[str, tuple[type[Settings], ...]] = {
     "ask": (KafkaSettings, DirectorySettings),
     "model": (DirectorySettings,),
 }
-# Read by pip and by the signer of AWS.
-OTHERS = {"PIP_INDEX_URL", "PIP_NO_CACHE_DIR", "AWS_REGION"}
+# Read by pip, by the signer of AWS, and by Python's own TLS.
+OTHERS = {"PIP_INDEX_URL", "PIP_NO_CACHE_DIR", "AWS_REGION", "SSL_CERT_FILE"}
 OTEL = {
     CONTENT,
     "OTEL_METRICS_EXPORTER",
@@ -49,6 +49,7 @@ CLIENT = {
     "tokenEndpoint": "https://login.example/token",
     "clientId": "panel",
     "clientSecret": {"name": "own"},
+    "caSecret": {"name": "authority"},
     "scope": "kafka",
 }
 WIRES: Mapping[str, Mapping[str, Any]] = {

@@ -1,6 +1,6 @@
 {{/*
 How a pod reaches Kafka, and as whom. All of its files are in one volume, /etc/comitia/kafka: password, ca.crt,
-tls.crt, tls.key, tls-key-password, oauth-client-secret, token; the kubelet renews them.
+tls.crt, tls.key, tls-key-password, oauth-client-secret, oauth-ca.crt, token; the kubelet renews them.
 */}}
 
 {{/*
@@ -68,6 +68,13 @@ In: dict root, component, agent, credentials. Out: YAML with username, passwordS
 - secret:
     name: {{ $oauth.clientSecret.name }}
     items: [{key: {{ $oauth.clientSecret.key }}, path: oauth-client-secret}]
+{{- with $oauth.caSecret }}
+{{- if .name }}
+- secret:
+    name: {{ .name }}
+    items: [{key: {{ .key }}, path: oauth-ca.crt}]
+{{- end }}
+{{- end }}
 {{- else }}
 - serviceAccountToken:
     audience: {{ $oauth.serviceAccountToken.audience | quote }}
@@ -129,6 +136,9 @@ In: dict root, component, agent, credentials. Out: YAML with username, passwordS
 - {name: COMITIA_OAUTH_CLIENT_SECRET_FILE, value: /etc/comitia/kafka/oauth-client-secret}
 {{- with $security.oauth.scope }}
 - {name: COMITIA_OAUTH_SCOPE, value: {{ . | quote }}}
+{{- end }}
+{{- if contains "path: oauth-ca.crt" $files }}
+- {name: SSL_CERT_FILE, value: /etc/comitia/kafka/oauth-ca.crt}
 {{- end }}
 {{- end }}
 {{- if contains "path: token" $files }}
