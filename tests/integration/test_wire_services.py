@@ -70,37 +70,34 @@ async def prepare(demands: Demanding, names: Names) -> None:
 
 
 @pytest.mark.parametrize(
-    ("service", "resource", "entity", "operation"),
+    ("service", "lacks"),
     [
-        ("router", "group", "router", "Read"),
-        # Only felt when a task is routed, and when it is decided.
-        ("router", "topic", "panel-events", "Write"),
-        ("router", "topic", "heartbeats", "Read"),
-        ("aggregator", "transactional-id", "aggregator.", "Write"),
-        ("aggregator", "topic", "decisions", "Read"),
-        ("aggregator", "topic", "heartbeats", "Write"),
+        ("router", ("Read", "group", "comitia.router")),
+        # Only felt when a task is routed.
+        ("router", ("Write", "topic", "comitia.panel-events.v1")),
+        ("router", ("Read", "topic", "comitia.heartbeats.v1")),
+        ("aggregator", ("Write", "transactional-id", "comitia.aggregator.")),
+        ("aggregator", ("Read", "topic", "comitia.decisions.v1")),
+        ("aggregator", ("Write", "topic", "comitia.heartbeats.v1")),
     ],
 )
 async def test_a_service_that_lacks_a_right_ends_with_what_to_grant(
     service: str,
-    resource: str,
-    entity: str,
-    operation: acls.Operation,
+    lacks: tuple[acls.Operation, acls.ResourceType, str],
     demands: Demanding,
     processes: Processes,
 ) -> None:
     names = processes.names
     await prepare(demands, names)
+    operation, resource, name = lacks[0], lacks[1], names.prefix + lacks[2]
     rights = acls.router(names) if service == "router" else acls.aggregator(names)
-    full = names.topic(entity) if resource == "topic" else f"{names.prefix}comitia.{entity}"
-    (one,) = [acl for acl in rights if (acl.resource, acl.name) == (resource, full)]
+    (one,) = [acl for acl in rights if (acl.resource, acl.name) == (resource, name)]
     own = Acls(demands.bootstrap)
     await own.allow(service, rights)
     await own.take(service, [replace(one, operations=(operation,))])
-    process = processes.service(service, **demands.sasl(service))
-    said = ended_with(processes, service, process)
+    said = ended_with(processes, service, processes.service(service, **demands.sasl(service)))
     possible = (operation, "Describe")
-    assert any(f"User:{service} the operation {op} on {resource} {full}" in said for op in possible)
+    assert any(f"User:{service} the operation {op} on {resource} {name}" in said for op in possible)
 
 
 def test_a_service_with_a_wrong_password_ends(demands: Demanding, processes: Processes) -> None:
