@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from comitia.errors import Poison
 from comitia.inference.decoder_core import DecoderCore
 from comitia.inference.encoder_core import EncoderCore, EncoderLimits
 from comitia.inference.jobs import EmbedJob, ScoreJob
@@ -62,6 +63,14 @@ def test_what_fails_or_only_scores_has_no_pace(
     while core[0].held():
         core[0].step()
     assert (notes.batches, notes.texts) == ([], [])
+    # Its numbers break once it is under way: "\\" is followed by "]" and "^".
+    broken = generation("\\", 9)
+    core[0].add(broken)
+    while core[0].held():
+        core[0].step()
+    assert isinstance(broken.future.exception(), Poison)
+    assert notes.batches
+    assert notes.texts == []
 
 
 def test_an_encoder_tells_the_texts_of_each_batch(tmp_path: Path, text: Text) -> None:

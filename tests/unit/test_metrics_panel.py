@@ -153,6 +153,26 @@ def test_a_decision_whose_transaction_was_aborted_counts_when_it_is_published() 
     s.run(story)
 
 
+def test_what_comes_while_a_decision_waits_does_not_move_its_stages() -> None:
+    s = Story()
+
+    async def story() -> None:
+        await s.live()
+        s.world.log.fault = lambda operation, subject: (
+            Retryable("no answer") if operation == "commit_transaction" else None
+        )
+        await two_answers(s, "a")
+        await asyncio.sleep(20)
+        await s.write(answer("a", "3"))
+        await asyncio.sleep(5)
+        s.world.log.fault = lambda operation, subject: None
+        await until_told(lambda: decided(s) == 1)
+        assert of([s.runtime], f"{STAGE}_sum", "collect") < 1
+        assert 20 < of([s.runtime], f"{STAGE}_sum", "decide") < 60
+
+    s.run(story)
+
+
 def test_decisions_found_in_the_log_are_not_counted_again() -> None:
     s = Story()
 
