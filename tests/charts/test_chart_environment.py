@@ -147,6 +147,24 @@ def test_the_command_line_knows_the_commands_that_jobs_give_it(
         assert done.exit_code == 0, (args, done.output)
 
 
+@pytest.mark.parametrize("wire", WIRES)
+def test_every_file_that_a_variable_names_is_mounted_and_no_other(wire: str) -> None:
+    for manifest in tools.render(CASES[wire]):
+        pod = tools.pod_of(manifest)
+        if pod is None:
+            continue
+        (container,) = pod["containers"]
+        values = {each.get("value", "") for each in container["env"]}
+        named = {value for value in values if value.startswith("/etc/comitia/kafka/")}
+        mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+        mounted = set()
+        for volume in pod["volumes"]:
+            for source in volume.get("projected", {"sources": ()})["sources"]:
+                items = source["secret"]["items"] if "secret" in source else source.values()
+                mounted |= {f"{mounts[volume['name']]}/{item['path']}" for item in items}
+        assert named == mounted
+
+
 def test_what_the_chart_sets_itself_cannot_be_set_beside_it() -> None:
     values = tools.merged(CASES["everything"], {"kafka": {"security": WIRES["scram"]}})  # type: ignore[arg-type]
     services = ("router", "aggregator", "agent")
