@@ -163,6 +163,10 @@ sbom: ## list what is in each image, as CycloneDX, in sbom/ (IMAGES="router cli"
 	    ls sbom/$$image/*.json; \
 	done
 
+.PHONY: image-times
+image-times: $(VENV)/.dev ## sizes of images and start times of the running compose project
+	@$(BIN)/python scripts/image_times.py
+
 .PHONY: hadolint
 hadolint: $(VENV)/.dev ## look over the Dockerfile
 	@$(BIN)/hadolint Dockerfile
