@@ -294,4 +294,4 @@ class _Owner:
         self._runtime.health.set("partitions", reason)
 
     def _sum(self, count: Callable[[PartitionState], int]) -> list[tuple[float, Mapping[str, str]]]:
-        return [(sum(count(held.state) for held in self._held.values()), {})]
+        return [(sum(count(held.state) for held in tuple(self._held.values())), {})]
