@@ -5,8 +5,10 @@ or PATH, kubectl and the cluster those of the environment.
 """
 
 import json
+import secrets
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,7 @@ from tests.charts import tools
 
 # An installation on fake nodes takes seconds.
 PATIENCE = ("--wait", "--timeout", "120s")
+RESTRICTED = ("enforce=restricted", "warn=restricted", "enforce-version=latest")
 Done = subprocess.CompletedProcess[str]
 
 
@@ -71,3 +74,16 @@ class Cluster:
         listed = self.kubectl("get", ",".join(kinds), "--ignore-not-found", "--output=name").split()
         own = ("event", "configmap/kube-root-ca.crt", "serviceaccount/default", "lease")
         return {each for each in listed if not each.startswith(own)}
+
+
+@contextmanager
+def namespace() -> Iterator[Cluster]:
+    """A namespace that admits restricted pods alone, gone afterwards with all that is in it."""
+    name = f"comitia-test-{secrets.token_hex(4)}"
+    kubectl("create", "namespace", name)
+    try:
+        labels = (f"pod-security.kubernetes.io/{rule}" for rule in RESTRICTED)
+        kubectl("label", "namespace", name, *labels)
+        yield Cluster(name)
+    finally:
+        kubectl("delete", "namespace", name, "--wait=false")

@@ -7,7 +7,6 @@ that it is for tests. Its nodes should be fakes such as kwok's: there is no Kafk
 """
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -15,10 +14,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.charts.chart_support import HELMS
-from tests.charts.cluster import Cluster, kubectl
+from tests.charts.cluster import Cluster, kubectl, namespace
 
 DISPOSABLE = "COMITIA_TEST_CLUSTER"
-RESTRICTED = ("enforce=restricted", "warn=restricted", "enforce-version=latest")
 
 
 @pytest.fixture(scope="session")
@@ -40,11 +38,5 @@ def server() -> str:
 @pytest.fixture
 def cluster(server: str) -> Iterator[Cluster]:
     """A namespace of one's own, gone afterwards with all that is in it."""
-    namespace = f"comitia-test-{secrets.token_hex(4)}"
-    kubectl("create", "namespace", namespace)
-    try:
-        labels = (f"pod-security.kubernetes.io/{rule}" for rule in RESTRICTED)
-        kubectl("label", "namespace", namespace, *labels)
-        yield Cluster(namespace)
-    finally:
-        kubectl("delete", "namespace", namespace, "--wait=false")
+    with namespace() as made:
+        yield made

@@ -5,11 +5,17 @@ Fake nodes run no container: that images start, that probes answer and that poli
 shown here.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
 import pytest
 
 from tests.charts import tools
 from tests.charts.chart_support import VALUES, objects
-from tests.charts.cluster import Cluster, kubectl
+from tests.charts.cluster import Cluster, Done, kubectl, namespace
+
+SIDE_BY_SIDE = 4
 
 # What must be there before, as an operator of the cluster would have it.
 CLAIM = """
@@ -36,37 +42,71 @@ OPERATORS = {
 }
 
 
-def prepare(name: str, cluster: Cluster) -> None:
-    """Make what values refer to. Skips where the cluster lacks an operator's kinds, or a GPU."""
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One installation: what helm said, which pods came of it (ready or not), what the release
+    consists of, and how much of that is there. `lacking`: why it was not tried.
+    """
+
+    lacking: str = ""
+    done: Done | None = None
+    pods: Mapping[str, bool] = field(default_factory=dict)
+    made: Sequence[tools.Manifest] = ()
+    there: int = 0
+
+
+def prepare(name: str, cluster: Cluster) -> str:
+    """Make what values refer to; or say what the cluster lacks."""
     missing = set(OPERATORS.get(name, ())) - set(kubectl("api-versions").split())
     if missing:
-        pytest.skip(f"the cluster has no {', '.join(sorted(missing))}: install those CRDs")
+        return f"the cluster has no {', '.join(sorted(missing))}: install those CRDs"
     if name == "models-pvc":
         cluster.kubectl("apply", "--filename", "-", given=CLAIM)
     if name == "gpu":
         path = "jsonpath={.items[?(@.status.allocatable.nvidia\\.com/gpu)].metadata.name}"
         nodes = kubectl("get", "nodes", "--output", path).split()
         if not nodes:
-            pytest.skip("the cluster has no node with nvidia.com/gpu")
+            return "the cluster has no node with nvidia.com/gpu"
         # As the discovery of GPU features labels it.
         kubectl("label", "node", *nodes, "nvidia.com/gpu.present=true", "--overwrite")
         kubectl("apply", "--filename", "-", given=RUNTIME)
+    return ""
+
+
+def attempt(name: str) -> Attempt:
+    """Install one values file into a namespace of its own."""
+    with namespace() as cluster:
+        if lacking := prepare(name, cluster):
+            return Attempt(lacking)
+        done = cluster.apply("install", "--values", str(VALUES[name]))
+        if done.returncode:
+            return Attempt(done=done)
+        made = manifest(cluster)
+        there = cluster.kubectl("get", "--filename", "-", "--output=name", given=made)
+        return Attempt("", done, cluster.pods(), objects(made), len(there.split()))
+
+
+@pytest.fixture(scope="module")
+def attempts(server: str) -> Iterator[Mapping[str, Future[Attempt]]]:
+    """All of them, a few at a time: they mostly wait."""
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        yield {name: pool.submit(attempt, name) for name in VALUES}
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_all_is_admitted_and_every_pod_is_made(name: str, cluster: Cluster) -> None:
-    prepare(name, cluster)
-    done = cluster.apply("install", "--values", str(VALUES[name]))
-    assert done.returncode == 0, done.stderr
+def test_all_is_admitted_and_every_pod_is_made(
+    name: str, attempts: Mapping[str, Future[Attempt]]
+) -> None:
+    tried = attempts[name].result()
+    if tried.lacking:
+        pytest.skip(tried.lacking)
+    done = tried.done
+    assert done is not None and done.returncode == 0, done
     # A workload whose pods would break Pod Security is admitted, with a warning.
     assert "warning" not in done.stderr.lower(), done.stderr
-
-    pods = cluster.pods()
-    made = objects(manifest(cluster))
-    assert pods and all(pods.values()), pods
-    assert len(pods) == sum(map(replicas, made))
-    there = cluster.kubectl("get", "--filename", "-", "--output=name", given=manifest(cluster))
-    assert len(there.split()) == len(made)
+    assert tried.pods and all(tried.pods.values()), tried.pods
+    assert len(tried.pods) == sum(map(replicas, tried.made))
+    assert tried.there == len(tried.made)
 
 
 def manifest(cluster: Cluster) -> str:
