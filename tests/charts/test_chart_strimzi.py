@@ -64,6 +64,12 @@ def test_inboxes_have_the_partitions_that_values_say() -> None:
     assert set(partitions.values()) == {9}
 
 
+def test_topics_are_made_where_their_operator_looks_and_users_where_pods_do() -> None:
+    found = objects(rendered("strimzi", "--set", "strimzi.namespace=kafka"))
+    assert {item["metadata"]["namespace"] for item in of_kind(found, "KafkaTopic")} == {"kafka"}
+    assert not any("namespace" in item["metadata"] for item in of_kind(found, "KafkaUser"))
+
+
 def test_topics_outlive_the_release() -> None:
     for topic in of_kind(objects(rendered("strimzi")), "KafkaTopic"):
         assert topic["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
