@@ -24,8 +24,8 @@ from tests.integration.wire_support import (
 )
 
 FETCHES_MAX = 60
-# Of about a quarter of a second each, while sessions end after two seconds.
-ROUNDS_MAX = 200
+# Of a tenth of a second each, while sessions end after two seconds.
+ROUNDS_MAX = 1_000
 
 
 @pytest.fixture
@@ -105,18 +105,32 @@ async def test_a_token_of_an_endpoint_is_asked_for_once_for_all_connections(
         assert endpoint.asked == [{"grant_type": "client_credentials", "scope": "kafka"}]
 
 
-async def test_a_session_that_ends_with_its_token_goes_on_with_the_next(
+async def test_sessions_end_with_their_token_and_open_clients_go_on_with_the_next(
     demands: Demanding, environment: Environment
 ) -> None:
+    topic = f"t{uuid.uuid4().hex}"
     async with (
         TokenEndpoint(lasts_s=2).serve() as endpoint,
         opened(environment(demands.oauth(**endpoint.settings()))) as log,
     ):
-        rounds = 0
-        while len(endpoint.asked) < 3 and rounds < ROUNDS_MAX:
-            await around(log)
-            rounds += 1
-        assert len(endpoint.asked) == 3, f"after {rounds} rounds"
+        await log.create([TopicSpec(topic, 1, 1, {})])
+        writer = await log.writer(f"{topic}.0")
+        reader = await log.reader(ReaderSpec((topic,), group=topic))
+        written = read = 0
+        while (len(endpoint.asked) < 4 or read < written) and written < ROUNDS_MAX:
+            await writer.begin()
+            await (await writer.send(Outgoing(topic, str(written).encode(), b"k")))
+            await writer.commit()
+            written += 1
+            for record in await reader.fetch(100, 200):
+                assert record.value == str(read).encode()
+                read += 1
+            if read:
+                await reader.commit({TopicPartition(topic, 0): Committed(read)})
+        await reader.close()
+        await writer.close()
+        assert len(endpoint.asked) >= 4, f"after {written} transactions"
+        assert read == written
 
 
 async def test_a_token_of_a_file_is_read_anew_for_each_login(
