@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
@@ -12,7 +13,6 @@ from opentelemetry.sdk.metrics.export import (
     MetricExportResult,
 )
 from opentelemetry.sdk.metrics.export import MetricsData as Data
-from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, generate_latest
 
 from comitia.telemetry import metrics
@@ -90,10 +90,10 @@ class Sink(MetricExporter):
     def export(
         self, metrics_data: Data, timeout_millis: float = 0, **_: object
     ) -> MetricExportResult:
-        for resource in metrics_data.resource_metrics:
+        # As it goes over the wire.
+        for resource in encode_metrics(metrics_data).resource_metrics:
             for scope in resource.scope_metrics:
-                for one in scope.metrics:
-                    self.names[one.name] = one.unit or ""
+                self.names |= {one.name: one.unit for one in scope.metrics}
         return MetricExportResult.SUCCESS
 
     def force_flush(self, timeout_millis: float = 0) -> bool:
@@ -104,10 +104,9 @@ class Sink(MetricExporter):
 
 
 def test_what_is_pushed_has_the_names_of_the_catalogue() -> None:
-    sink, resource = Sink(), Resource({})
-    histograms = Histograms(resource, "comitia")
+    sink, histograms = Sink(), Histograms()
     reader = PushingReader(histograms, sink)
-    telemetry = Telemetry(MeterProvider([reader], resource), CollectorRegistry(), histograms)
+    telemetry = Telemetry(MeterProvider([reader]), CollectorRegistry(), histograms)
     for metric in metrics.METRICS:
         if metric.kind == "counter":
             telemetry.add(metric, 1)
@@ -121,7 +120,7 @@ def test_what_is_pushed_has_the_names_of_the_catalogue() -> None:
 
 
 def test_every_reader_is_told_everything() -> None:
-    histograms = Histograms(Resource({}), "comitia")
+    histograms = Histograms()
     histograms.of(metrics.MARGIN).record(0.5)
     other = InMemoryMetricReader()
     MeterProvider([other]).get_meter("m").create_counter("c").add(1)
@@ -129,6 +128,6 @@ def test_every_reader_is_told_everything() -> None:
     assert data is not None
     for _ in range(2):
         joined = histograms.joined(data)
-        (point,) = joined.resource_metrics[-1].scope_metrics[0].metrics[0].data.data_points
+        (point,) = joined.resource_metrics[0].scope_metrics[0].metrics[-1].data.data_points
         assert isinstance(point, HistogramDataPoint)
         assert (point.count, point.sum) == (1, 0.5)

@@ -11,12 +11,11 @@ import math
 import time
 from bisect import bisect_left
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import export
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from prometheus_client import CollectorRegistry
 
 from comitia.telemetry.metrics import Metric
@@ -77,9 +76,7 @@ class Buckets:
 class Histograms:
     """All histograms of one process."""
 
-    def __init__(self, resource: Resource, scope: str) -> None:
-        self._resource = resource
-        self._scope = InstrumentationScope(scope)
+    def __init__(self) -> None:
         self._points: dict[str, tuple[Metric, dict[Point, Buckets]]] = {}
 
     def of(self, metric: Metric, attributes: Attributes | None = None) -> Buckets:
@@ -90,7 +87,9 @@ class Histograms:
         return found if found is not None else points.setdefault(point, Buckets(metric.bounds))
 
     def joined(self, data: export.MetricsData) -> export.MetricsData:
-        """`data` and what was counted here."""
+        """`data`, which holds something, with what was counted here beside it: under its resource
+        and scope, which exporters want to meet once each.
+        """
         now_ns = time.time_ns()
         told = [
             export.Metric(
@@ -105,10 +104,11 @@ class Histograms:
             for metric, points in tuple(self._points.values())
             if points
         ]
-        own = export.ResourceMetrics(
-            self._resource, [export.ScopeMetrics(self._scope, told, "")] if told else [], ""
-        )
-        return export.MetricsData([*data.resource_metrics, own])
+        resource, *resources = data.resource_metrics
+        scope, *scopes = resource.scope_metrics
+        scope = replace(scope, metrics=[*scope.metrics, *told])
+        resource = replace(resource, scope_metrics=[scope, *scopes])
+        return export.MetricsData([resource, *resources])
 
 
 class PrometheusReader(PrometheusMetricReader):

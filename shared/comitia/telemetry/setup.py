@@ -127,7 +127,7 @@ def setup(service: str, instance: str, environ: Mapping[str, str]) -> Telemetry:
         }
     )
     registry = CollectorRegistry()
-    histograms = Histograms(resource, SCOPE)
+    histograms = Histograms()
     readers: list[MetricReader] = [PrometheusReader(histograms, registry)]
     if exporter("METRICS", environ) == "otlp":
         readers.append(PushingReader(histograms, OTLPMetricExporter()))
