@@ -55,6 +55,28 @@ def test_a_device_that_is_not_there_or_not_active_is_no_cpu(
         open_session(tmp_path / "model.onnx", Threads(1), "cuda")
 
 
+@pytest.mark.parametrize(("device", "loaded"), [("cpu", 0), ("cuda:0", 1)])
+def test_the_libraries_of_cuda_are_loaded_for_cuda_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, device: str, loaded: int
+) -> None:
+    calls: list[str] = []
+
+    class Willing:
+        def __init__(self, *_: object, providers: list[tuple[str, object]]) -> None:
+            calls.append("session")
+            self._asked = [name for name, _ in providers]
+
+        def get_providers(self) -> list[str]:
+            return self._asked
+
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: calls.append("load"))
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Willing)
+    open_session(tmp_path / "model.onnx", Threads(1), device)
+    assert calls == ["load"] * loaded + ["session"]
+
+
 def test_a_file_that_is_no_graph(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"no graph")
     with pytest.raises(ConfigError, match="cannot open"):

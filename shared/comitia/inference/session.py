@@ -73,6 +73,9 @@ def open_session(model: Path, threads: Threads, device: str) -> "onnxruntime.Inf
             f"{', '.join(available)}; run: pip uninstall "
             "-y onnxruntime && pip install 'comitia[gpu]', or set the device to cpu."
         )
+    if provider == _CUDA:
+        # NVIDIA's wheels put their libraries where the dynamic linker does not look.
+        onnxruntime.preload_dlls()
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads.count
     settings.inter_op_num_threads = 1
