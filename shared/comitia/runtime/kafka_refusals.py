@@ -30,7 +30,9 @@ def in_words(error: BaseException, address: str, settings: WireSettings) -> Comi
         sentence = _sentence(cause, address, settings)
         if sentence:
             return ConfigError(sentence)
-    said = f"{type(error).__name__}: {error}".rstrip(": ")
+    name = type(error).__name__
+    # aiokafka's own texts begin with the name already.
+    said = str(error) if name in str(error) else f"{name}: {error}".rstrip(": ")
     if isinstance(error, kafka.KafkaConnectionError | ConnectionResetError):
         # It was open, and closed before the first answer.
         hint = (
