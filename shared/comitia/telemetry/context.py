@@ -5,15 +5,18 @@ text that travels on. Source of the format: https://www.w3.org/TR/trace-context/
 last bit of the flags says whether the trace is sampled).
 """
 
+import re
+
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanContext
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 # The traceparent and the tracestate of a record, or what its effects pass on; "" where absent.
 Trace = tuple[str, str]
 _PROPAGATOR = TraceContextTextMapPropagator()
 _NOTHING = Context()
+_PLAIN = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 # The last digit of the flags.
 SAMPLED, UNSAMPLED = frozenset("13579bdf"), frozenset("02468ace")
 
@@ -24,6 +27,12 @@ def context_of(traceparent: str, tracestate: str = "") -> Context:
     """
     if not traceparent:
         return _NOTHING
+    plain = None if tracestate else _PLAIN.fullmatch(traceparent)
+    if plain is not None:
+        # What nearly every record has, in less than half of the propagator's time.
+        trace_id, span_id, flags = (int(part, 16) for part in plain.groups())
+        remote = SpanContext(trace_id, span_id, True, TraceFlags(flags))
+        return trace.set_span_in_context(NonRecordingSpan(remote), Context())
     return _PROPAGATOR.extract(
         {"traceparent": traceparent, "tracestate": tracestate}, context=Context()
     )
