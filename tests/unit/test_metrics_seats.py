@@ -15,6 +15,7 @@ def decision(
     value: Value | None, status: d.DecisionStatus = d.DECISION_STATUS_DECIDED
 ) -> d.Decision:
     made = d.Decision(task_id="t", status=status, margin=0.5)
+    made.cost.assignments = 99
     if value is not None:
         made.value.CopyFrom(value)
     return made

@@ -4,8 +4,7 @@ In come decisions that are published; out go counts of seats by agent and outcom
 agreement. Reading is pure; `Measures` tells the telemetry.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from comitia.consensus.keys import json_key, number_key, ranking_key, text_key
 from comitia.telemetry.metrics import AGENTS_MAX, AGREEMENT, MARGIN, OTHER, SEATS
@@ -40,27 +39,38 @@ def seats(decision: Decision, at_deadline: bool) -> tuple[list[tuple[str, str]],
     winner = _winner(decision)
     # Most tasks are choices, and most ballots for the winner: that much is seen at once.
     option = winner[1] if winner is not None and winner[0] == "option_id" else None
-    found: dict[int, tuple[str, str]] = {}
+    told: list[tuple[str, str]] = []
     agreed = dissented = hidden = 0
+    last = -1
     for ballot in decision.ballots:
         if option is not None and ballot.value.option_id == option:
             outcome = AGREED
+            agreed += 1
         else:
             outcome = _outcome(ballot, winner)
+            agreed += outcome is AGREED
             dissented += outcome is DISSENTED
             hidden += outcome is VOTED
-        agreed += outcome is AGREED
         seat = ballot.seat
-        former = found.get(seat)
-        if former is None or _RANK[outcome] < _RANK[former[1]]:
-            found[seat] = ballot.agent, outcome
-    for ref in decision.late:
-        found.setdefault(ref.seat, (ref.agent, LATE))
-    absent = MISSING if at_deadline else NOT_AWAITED
-    for ref in decision.missing:
-        found.setdefault(ref.seat, (ref.agent, absent))
+        if seat != last:
+            told.append((ballot.agent, outcome))
+            last = seat
+        elif _RANK[outcome] < _RANK[told[-1][1]]:
+            told[-1] = ballot.agent, outcome
+    if decision.cost.assignments > len(decision.ballots):
+        told += _absent(decision, MISSING if at_deadline else NOT_AWAITED)
     shown = winner is not None and agreed + dissented and not hidden
-    return list(found.values()), agreed / (agreed + dissented) if shown else None
+    return told, agreed / (agreed + dissented) if shown else None
+
+
+def _absent(decision: Decision, without_answer: str) -> Iterator[tuple[str, str]]:
+    """Seats of which no ballot counts; one with several samples may be late and without answer."""
+    known = {ballot.seat for ballot in decision.ballots}
+    for refs, outcome in ((decision.late, LATE), (decision.missing, without_answer)):
+        for ref in refs:
+            if ref.seat not in known:
+                known.add(ref.seat)
+                yield ref.agent, outcome
 
 
 def _winner(decision: Decision) -> tuple[str, str] | None:
@@ -93,10 +103,11 @@ class Measures:
 
     def decided(self, decisions: Sequence[tuple[Decision, bool]]) -> None:
         """Tell of decisions, each with whether it was made because its deadline came."""
-        counts: Counter[tuple[str, str]] = Counter()
+        counts: dict[tuple[str, str], int] = {}
         for decision, at_deadline in decisions:
             told, agreement = seats(decision, at_deadline)
-            counts.update(told)
+            for seat in told:
+                counts[seat] = counts.get(seat, 0) + 1
             if decision.status == DECISION_STATUS_DECIDED:
                 self._margin.record(decision.margin)
             if agreement is not None:
