@@ -1,5 +1,5 @@
-"""The trace context of a record is read as OpenTelemetry's own propagator reads it, whichever way is
-taken.
+"""The trace context of a record is read as the propagator of OpenTelemetry reads it, whichever way
+is taken.
 """
 
 import pytest
