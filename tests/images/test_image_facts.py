@@ -78,6 +78,24 @@ def test_the_cuda_variant_offers_the_gpu() -> None:
     assert "CUDAExecutionProvider" in inside(ours("agent-cuda"), "python", "-c", ask).stdout
 
 
+LINK = """
+import ctypes, onnxruntime, pathlib
+onnxruntime.preload_dlls()
+folder = pathlib.Path(onnxruntime.__file__).parent / "capi"
+try:
+    ctypes.CDLL(str(next(folder.glob("libonnxruntime_providers_cuda.so"))))
+except OSError as error:
+    print(error)
+"""
+
+
+def test_the_cuda_variant_lacks_the_driver_alone() -> None:
+    """Which NVIDIA's container toolkit mounts from the host; all else is found in its wheels."""
+    said = inside(ours("agent-cuda"), "python", "-c", LINK).stdout.splitlines()
+    missing = {line.split(": cannot open")[0].split()[-1] for line in said if "cannot open" in line}
+    assert missing <= {"libcuda.so.1"}
+
+
 @pytest.mark.parametrize("target", SERVICES)
 def test_without_settings_it_ends_with_a_sentence(target: str) -> None:
     ran = docker("run", "--rm", *HARDENED, ours(target))
