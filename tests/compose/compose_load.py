@@ -22,7 +22,7 @@ from tests.compose.compose_stack import await_that
 
 PER_SECOND = 3
 # Longer than anything that a scenario does to a service.
-TIMEOUT_MS = 150_000
+TIMEOUT_MS = 600_000
 FLUSH_S = 120
 NAMES = Names()
 SENTENCES = ("A delight from start to end.", "A waste of two hours.")
