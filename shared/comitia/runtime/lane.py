@@ -56,7 +56,7 @@ class Lane:
         self._fresh: Partitions = frozenset()
         self._reader: Reader
         self._commits: Commits | None = None
-        self._member = Membership(runtime, spec.group)
+        self._member = Membership(runtime, spec.group, (spec.topic,))
         runtime.health.set(spec.condition, "waiting for its partitions")
 
     async def open(self) -> None:
@@ -97,7 +97,7 @@ class Lane:
             except Stopped:
                 return
             room = max(open_max - self._open, 1)
-            records = await fetch(self._runtime, reader, room, backoff, self.spec.group)
+            records = await fetch(self._runtime, reader, room, backoff, self._member)
             if records:
                 self._runtime.dead_letter_limit.read(len(records))
                 topic = messaging(self.spec.topic, Operation.POLL)

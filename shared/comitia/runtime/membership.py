@@ -1,26 +1,34 @@
 """What a member of a consumer group tells the metrics: its partitions, how far it is behind in
-them, and how often they were dealt out anew.
+them, how often they were dealt out anew, and how much a fetch brings.
 
-In come the member's reader and its assignments; gauges are read from the reader without a request
-when somebody collects them, maybe in the thread of an exporter.
+In come the member's reader, its assignments and its fetches; gauges are read from the reader
+without a request when somebody collects them, maybe in the thread of an exporter.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
-from comitia.ports import Reader
+from comitia.ports import Reader, Record
 from comitia.runtime.context import Runtime
 from comitia.telemetry.measures import destination
-from comitia.telemetry.metrics import CONSUMER_LAG, PARTITIONS_OWNED, REBALANCES
+from comitia.telemetry.metrics import CONSUMER_LAG, PARTITIONS_OWNED, POLL_BATCH, REBALANCES
 from comitia.telemetry.names import Attribute
+
+_TOPIC_OF = attrgetter("topic")
 
 
 class Membership:
-    """One member of `group`, from the moment that it is given its reader."""
+    """One member of `group`, which reads `topics`."""
 
-    def __init__(self, runtime: Runtime, group: str) -> None:
+    def __init__(self, runtime: Runtime, group: str, topics: Sequence[str]) -> None:
+        self.group = group
         self._telemetry = runtime.telemetry
         self._group: dict[str, str] = {Attribute.MESSAGING_CONSUMER_GROUP_NAME: group}
+        self._batches = {
+            topic: runtime.telemetry.buckets(POLL_BATCH, destination(topic)) for topic in topics
+        }
+        self._only = topics[0] if len(topics) == 1 else None
         self._reader: Reader | None = None
         self._assigned = False
 
@@ -35,6 +43,14 @@ class Membership:
         """It was given partitions, maybe the same ones. Each time but the first is a rebalance."""
         self._telemetry.add(REBALANCES, int(self._assigned), self._group)
         self._assigned = True
+
+    def polled(self, records: Sequence[Record]) -> None:
+        """One fetch brought `records`."""
+        if self._only is not None:
+            self._batches[self._only].record(len(records))
+            return
+        for topic, count in Counter(map(_TOPIC_OF, records)).items():
+            self._batches[topic].record(count)
 
     @property
     def lag(self) -> int:

@@ -83,7 +83,7 @@ class _Owner:
         self._aside = Aside(runtime)
         self._lookups = Lookups(runtime, self._held)
         self._decided = Decided(runtime, spec.told)
-        self._member = Membership(runtime, spec.group)
+        self._member = Membership(runtime, spec.group, (self._events,))
         self._reader: Reader
         self._commits: Commits
         self._connected = asyncio.Event()
@@ -131,7 +131,7 @@ class _Owner:
         runtime, backoff = self._runtime, Backoff(self._runtime.instance)
         consumed = messaging(self._events, Operation.POLL)
         while not runtime.stop.is_set():
-            records = await fetch(runtime, self._reader, _FETCH_MAX, backoff, self._spec.group)
+            records = await fetch(runtime, self._reader, _FETCH_MAX, backoff, self._member)
             held: Held | None = None
             for record in records:
                 held = self._held.get(record.partition)

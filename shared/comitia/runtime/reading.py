@@ -5,35 +5,35 @@ intervals.
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
-from operator import attrgetter
 from typing import TypeVar
 
 from comitia.errors import ComitiaError, Retryable
 from comitia.ports import Committed, Reader, Record, TopicPartition
 from comitia.runtime.codec import sampled_trace
 from comitia.runtime.context import Runtime
+from comitia.runtime.membership import Membership
 from comitia.runtime.offsets import Offsets
 from comitia.runtime.retry import Backoff
-from comitia.telemetry.measures import destination
-from comitia.telemetry.metrics import POLL_BATCH
 from comitia.telemetry.spans import LINKS_MAX, Tracing, fail
 
 _LOG = logging.getLogger("comitia.reading")
 T = TypeVar("T")
-_TOPIC_OF = attrgetter("topic")
 
 
 async def fetch(
-    runtime: Runtime, reader: Reader, records_max: int, backoff: Backoff, group: str = ""
+    runtime: Runtime,
+    reader: Reader,
+    records_max: int,
+    backoff: Backoff,
+    member: Membership | None = None,
 ) -> Sequence[Record]:
     """The next records; none after `fetch_wait_ms`, or after a pause when the broker is away.
 
-    What a `group` fetched is measured, and traced where it is part of sampled traces.
+    What a `member` of a group fetched is measured, and traced where it is part of sampled traces.
     """
-    tracer = runtime.telemetry.tracer if group else None
+    tracer = runtime.telemetry.tracer if member is not None else None
     began_ns = time.time_ns() if tracer is not None else 0
     try:
         records = await reader.fetch(records_max, runtime.fetch_wait_ms)
@@ -45,12 +45,11 @@ async def fetch(
     runtime.health.set("fetch", None)
     if records:
         runtime.observe(records[-1].timestamp_ms)
-        if group:
-            for topic, count in Counter(map(_TOPIC_OF, records)).items():
-                runtime.telemetry.record(POLL_BATCH, count, destination(topic))
-        if tracer is not None:
-            traces = (found for record in records if (found := sampled_trace(record.headers)))
-            tracer.polled(records, list(islice(traces, LINKS_MAX)), group, began_ns)
+        if member is not None:
+            member.polled(records)
+            if tracer is not None:
+                traces = (found for record in records if (found := sampled_trace(record.headers)))
+                tracer.polled(records, list(islice(traces, LINKS_MAX)), member.group, began_ns)
     return records
 
 

@@ -86,7 +86,7 @@ class _Stream:
         }
         self._offsets: dict[TopicPartition, Offsets] = {}
         self._commits: Commits | None = None
-        self._member = Membership(runtime, spec.group)
+        self._member = Membership(runtime, spec.group, tuple(self._sources))
         self._slots = asyncio.Semaphore(spec.batches_in_flight_max)
         self._reader: Reader
         self._delivery: Delivery
@@ -120,7 +120,7 @@ class _Stream:
         runtime, spec = self._runtime, self._spec
         backoff = Backoff(runtime.instance)
         while not runtime.stop.is_set():
-            records = await fetch(runtime, self._reader, spec.batch_max, backoff, spec.group)
+            records = await fetch(runtime, self._reader, spec.batch_max, backoff, self._member)
             if records:
                 jobs = self._handle(records)
                 await self._slots.acquire()
