@@ -175,7 +175,7 @@ async def test_what_is_too_large_ends_in_a_decision_and_a_letter(processes: Proc
         # An answer larger than counts, from an agent of somebody else.
         inbox = names.inbox("writer")
         await user.publish(a_task("long", "write"))
-        await answer(user, inbox, 1, 300_000)
+        await answer(user, inbox, "long", 300_000)
         decision = (await user.decisions("long"))["long"]
         (ballot,) = decision.ballots
         assert "bytes, at most" in ballot.abstention.detail
@@ -188,7 +188,7 @@ async def test_what_is_too_large_ends_in_a_decision_and_a_letter(processes: Proc
         wide = (await user.decisions("wide"))["wide"]
         assert (wide.status, "TOO_LARGE" in wide.explanation) == (d.DECISION_STATUS_REJECTED, True)
         await user.publish(a_task("deep", "write"))
-        await answer(user, inbox, 2, 100_000)
+        await answer(user, inbox, "deep", 100_000)
         deep = (await user.decisions("deep"))["deep"]
         assert deep.status == d.DECISION_STATUS_FAILED
         letters = await user.letters(4)
@@ -201,9 +201,14 @@ async def test_what_is_too_large_ends_in_a_decision_and_a_letter(processes: Proc
         await user.close()
 
 
-async def answer(user: User, inbox: str, enough: int, size: int) -> None:
-    """Answer the last of the inbox's assignments with a text of this size."""
-    work = Assignment.FromString((await user.read(inbox, enough))[-1])
+async def answer(user: User, inbox: str, task_id: str, size: int) -> None:
+    """Answer the task's assignment with a text of this size."""
+    works: list[Assignment] = []
+    # Partitions come in no order: the last one read need not be the last one written.
+    while not works:
+        read = map(Assignment.FromString, await user.read(inbox, 1))
+        works = [work for work in read if work.task.id == task_id]
+    work = works[0]
     event = PanelEvent(task_id=work.task.id)
     event.answer.assignment_id = work.id
     event.answer.value.text = "y" * size
