@@ -1,10 +1,12 @@
 """What an agent tells of work that nobody has begun, and what a router tells of agents."""
 
+from comitia.ports import Record
+from comitia.runtime.membership import Membership
 from comitia.telemetry.setup import setup
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia_router.agents import AgentTable
 from tests.unit.measured import of, scrape, until_told
-from tests.unit.runtime_world import until
+from tests.unit.runtime_world import World, until
 from tests.unit.workers_world import HIGH, Story, work
 
 UNSTARTED = "comitia_assignments_unstarted"
@@ -108,3 +110,13 @@ def test_agents_that_may_be_seated_are_counted() -> None:
 def test_nothing_is_said_before_there_is_something_to_say() -> None:
     telemetry = setup("agent", "i", {})
     assert scrape(telemetry) == {}
+
+
+def test_a_fetch_of_several_topics_is_a_batch_of_each() -> None:
+    runtime = World().runtime("router")
+    member = Membership(runtime, "g", ("a", "b"))
+    member.assigned()
+    member.polled([Record(topic, 0, n, 0, None, None) for n, topic in enumerate("aab")])
+    found = scrape(runtime.telemetry)
+    assert found["comitia_poll_batch_size_sum"] == {("a",): 2, ("b",): 1}
+    assert found["comitia_poll_batch_size_count"] == {("a",): 1, ("b",): 1}
