@@ -1,13 +1,17 @@
-"""Committed positions, as aiokafka's admin client tells them while the coordinator moves."""
+"""What aiokafka's admin client tells while a cluster moves: committed positions, and topics that
+somebody else is making.
+"""
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.admin.config_resource import ConfigResource
 from aiokafka.structs import OffsetAndMetadata
 
-from comitia.errors import Retryable
+from comitia.errors import ConfigError, Retryable
 from comitia.ports import Committed, TopicPartition
 from comitia.runtime.kafka_admin import KafkaAdmin
 from comitia.runtime.kafka_client import KafkaClient
@@ -29,7 +33,7 @@ class Coordinator:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
-def admin(coordinator: Coordinator) -> KafkaAdmin:
+def admin(coordinator: "Coordinator | Broker") -> KafkaAdmin:
     # Made without a connection.
     made = object.__new__(KafkaAdmin)
     made._client = KafkaClient("broker:9092", request_timeout_ms=150)
@@ -48,3 +52,30 @@ async def test_a_group_that_is_being_loaded_is_not_taken_for_one_without_commits
 async def test_a_partition_never_committed_has_no_position() -> None:
     never = Coordinator({KEY: OffsetAndMetadata(-1, "")})
     assert await admin(never).committed("g", TopicPartition("t", 0)) is None
+
+
+class Broker:
+    """Lists these topics in turn, the last time for ever; every topic that is asked for by name
+    exists.
+    """
+
+    def __init__(self, *listings: list[str]) -> None:
+        self.listings = list(listings)
+
+    async def describe_topics(self, _: None) -> list[dict[str, Any]]:
+        names = self.listings.pop(0) if len(self.listings) > 1 else self.listings[0]
+        return [{"topic": name, "partitions": [{"replicas": [1], "leader": 1}]} for name in names]
+
+    async def describe_configs(self, resources: list[ConfigResource]) -> list[SimpleNamespace]:
+        settings: list[Any] = [(0, None, 2, resource.name, []) for resource in resources]
+        return [SimpleNamespace(resources=settings)]
+
+
+async def test_a_topic_that_another_service_makes_meanwhile_is_not_hidden() -> None:
+    # Asked for by name it exists; the list is from a moment before.
+    assert await admin(Broker([], [], ["t"])).describe(["t"]) == {}
+
+
+async def test_a_topic_that_is_never_listed_is_hidden() -> None:
+    with pytest.raises(ConfigError, match="operation Describe on topic t"):
+        await admin(Broker([])).describe(["t"])

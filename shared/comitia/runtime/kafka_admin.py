@@ -29,6 +29,8 @@ from comitia.runtime.kafka_client import KafkaClient, Right
 
 T = TypeVar("T")
 _BACKOFF_S = 0.1
+# How often it is looked whether a topic that exists appears in the list before it counts as hidden.
+_LISTINGS = 10
 
 
 class KafkaAdmin:
@@ -123,17 +125,28 @@ class KafkaAdmin:
         """The broker lists only what we may see. Whether one that is not listed is missing or
         hidden, its settings tell: asking for them makes no topic.
         """
-        hidden = [
-            name
-            for code, _, _, name, _ in await self._described(names)
-            if for_code(code) in (NoError, TopicAuthorizationFailedError)
-        ]
+        told = {name: for_code(code) for code, _, _, name, _ in await self._described(names)}
+        hidden = [name for name in told if told[name] is TopicAuthorizationFailedError]
+        hidden += await self._unlisted([name for name in told if told[name] is NoError])
         if hidden:
             rights = (Right("Describe", "topic", name) for name in hidden)
             raise ConfigError(
                 "; ".join(f"{self._client.security.grant(*right)}" for right in rights)
                 + ", and DescribeConfigs: they are hidden, or do not exist"
             )
+
+    async def _unlisted(self, names: Sequence[str]) -> list[str]:
+        """Those of `names`, which exist, that are not listed in a while either: one that another
+        service makes just now is.
+        """
+        missing = list(names)
+        for _ in range(_LISTINGS):
+            if not missing:
+                break
+            await asyncio.sleep(_BACKOFF_S)
+            listed = {topic["topic"] for topic in await self._listed()}
+            missing = [name for name in missing if name not in listed]
+        return missing
 
     async def _described(self, names: Sequence[str]) -> list[Any]:
         """Of each name: error code, message, resource type, name, settings."""
