@@ -53,7 +53,6 @@ class Stage:
             name,
             [sys.executable, "-m", "tests.telemetry.scripted_agent"],
             COMITIA_AGENT_CARDS=str(self.folder / "anna.yaml"),
-            COMITIA_INSTANCE_ID="anna-0",
             **environment,
         )
 
@@ -201,14 +200,16 @@ async def test_every_edge_of_the_walk_is_told_and_no_content_is(stage: Stage) ->
 
 async def test_an_agent_killed_in_the_middle_leaves_one_connected_trace(stage: Stage) -> None:
     held = stage.folder / "held"
-    await stage.started(COMITIA_TEST_HOLD=str(held))
+    # The same member to the group, so that the second one need not wait for the first's session.
+    same = {"COMITIA_INSTANCE_ID": "anna-0"}
+    await stage.started(COMITIA_TEST_HOLD=str(held), **same)
     asking = asyncio.create_task(stage.ask(f"hold: is {SECRETS[0]} a metal?"))
     await stage.until(held.exists)
     first = stage.processes._running.pop("agent")
     first.send_signal(signal.SIGKILL)
     first.wait()
     # The second one tells what is said, because it is asked to.
-    stage.agent("second", **{CAPTURE: "true"})
+    stage.agent("second", **same, **{CAPTURE: "true"})
     decision = await asking
     stage.end()
 
