@@ -29,7 +29,9 @@ Item = Chart | Builder[PanelModel]
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """`rows`: heading -> what stands under it. `variables` come after datasource and job."""
+    """`rows`: heading -> what stands under it. `variables` come after datasource, namespace and
+    job.
+    """
 
     name: str
     title: str
@@ -49,7 +51,13 @@ def render(board: Board) -> str:
         .refresh("30s")
         .timezone("browser")
         .tooltip(DashboardCursorSync.CROSSHAIR)
-        .variables([_datasource(), labels("job", "Jobs of one installation.", "comitia_ready")])
+        .variables(
+            [
+                _datasource(),
+                labels("namespace", "Kubernetes namespaces.", "comitia_ready").all_value(".*"),
+                labels("job", "Jobs of one installation.", "comitia_ready"),
+            ]
+        )
         .link(_others())
         .readonly()
     )

@@ -23,8 +23,9 @@ from grafana_foundation_sdk.models.common import (
 from grafana_foundation_sdk.models.dashboard import Threshold, ThresholdsMode
 
 METRICS = DataSourceRef(type_val="prometheus", uid="${datasource}")
-# Every expression has it, so that a board shows one installation.
-JOB = 'job=~"$job"'
+# Every expression has it, so that a board shows one installation. Outside Kubernetes nothing has a
+# namespace, which All takes too.
+JOB = 'job=~"$job", namespace=~"$namespace"'
 # Four scrapes at least, so that a rate has two samples to go by.
 WINDOW = "$__rate_interval"
 

@@ -26,7 +26,11 @@ OLDEST = re.findall(r"[0-9.]+", CHART_YAML["kubeVersion"])[0]
 OLDEST_OF = {"models-oci": "1.33.0"}
 
 # By name: `helm` may be either of the others.
-HELMS = {name: path for name in ("helm", "helm3", "helm4") if (path := shutil.which(name))}
+HELMS = {
+    name: path
+    for name in ("helm", "helm3", "helm4")
+    if (path := shutil.which(name, path=tools.PLACES))
+}
 needs_helm = pytest.mark.skipif(not HELMS, reason="no helm in PATH: install Helm 3 or 4")
 
 

@@ -20,7 +20,10 @@ LEAST = 20
 @pytest.mark.parametrize(("values", "said"), ROWS, ids=[values for values, _ in ROWS])
 def test_a_value_that_cannot_work_is_refused_as_written(values: str, said: str) -> None:
     over: dict[str, Any] = yaml.safe_load(values)
-    assert said in tools.refusal(tools.merged(tools.LEAST, over))
+    told = tools.refusal(tools.merged(tools.LEAST, over))
+    # Until 3.17 Helm says what the schema refuses in other words.
+    by_schema = "specifications of the schema(s)" in told and said.startswith("at '")
+    assert said in told or (by_schema and "- at '" not in told)
 
 
 def test_the_tables_are_read() -> None:
@@ -56,4 +59,5 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 def test_every_helm_reads_the_schema(helm: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HELM", HELMS[helm])
     values = tools.merged(tools.LEAST, {"router": {"replica": 3}})
-    assert "additional properties 'replica' not allowed" in tools.refusal(values)
+    told = tools.refusal(values)
+    assert re.search("[Aa]dditional propert.* '?replica'? (is )?not allowed", told), told

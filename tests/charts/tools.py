@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ LEAST: Mapping[str, Any] = {
     "kafka": {"bootstrap": "kafka.example:9092"},
     "agents": {"critic": {"model": "smollm2-135m-instruct"}},
 }
+KUBERNETES = "1.35.0"
+# What the development lock installed stands beside Python, which is not in PATH everywhere.
+PLACES = f"{os.environ.get('PATH', '')}{os.pathsep}{Path(sys.executable).parent}"
 # Objects of operators that a cluster may lack.
 API_VERSIONS = ("keda.sh/v1alpha1", "monitoring.coreos.com/v1", "kafka.strimzi.io/v1")
 Manifest = dict[str, Any]
@@ -33,7 +37,7 @@ Manifest = dict[str, Any]
 def tool(variable: str, *names: str) -> str:
     """Path of a program: $VARIABLE, else the first of `names` in PATH. Skips the test without."""
     given = os.environ.get(variable)
-    found = given or next((path for name in names if (path := shutil.which(name))), None)
+    found = given or next((path for n in names if (path := shutil.which(n, path=PLACES))), None)
     if not found:
         pytest.skip(f"no {names[0]} in PATH, and ${variable} names none")
     return found
@@ -49,7 +53,9 @@ def template(
     *values: Mapping[str, Any] | Path, options: Sequence[str] = ()
 ) -> subprocess.CompletedProcess[str]:
     """`helm template` of the chart with files of values, then at most one mapping over them."""
-    arguments = ["template", RELEASE, str(CHART), "--namespace", "comitia", *options]
+    # Each helm takes another Kubernetes for granted. The last of two such options counts.
+    arguments = ["template", RELEASE, str(CHART), "--namespace", "comitia"]
+    arguments += ["--kube-version", KUBERNETES, *options]
     for version in API_VERSIONS:
         arguments += ["--api-versions", version]
     given = ""

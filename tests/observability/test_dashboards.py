@@ -35,7 +35,7 @@ def test_no_dashboard_is_left_that_nothing_generates() -> None:
 def test_every_panel_says_what_it_shows_in_which_unit_and_from_where(board: Board) -> None:
     drawn = json.loads(render(board))
     variables = {variable["name"] for variable in drawn["templating"]["list"]}
-    assert {"datasource", "job"} <= variables
+    assert {"datasource", "namespace", "job"} <= variables
     for panel in panels(drawn):
         assert panel["description"].endswith("."), panel["title"]
         for target in panel.get("targets", ()):

@@ -26,7 +26,7 @@ from tests.observability.prometheus_server import Prometheus
 
 PATIENCE_S = 30
 # What Grafana fills in.
-VARIABLES = {"$job": "comitia.+", "$agent": ".+", "$__rate_interval": "5m"}
+VARIABLES = {"$job": "comitia.+", "$namespace": ".*", "$agent": ".+", "$__rate_interval": "5m"}
 _SET = re.compile(r"\b(?:and|or|unless)\b(?:\s+on\s*\([^)]*\))?")
 _COMPARISON = re.compile(r"==|!=|>=|<=|>|<")
 

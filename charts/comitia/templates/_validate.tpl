@@ -154,6 +154,9 @@ are told at once.
 {{- if and .Values.strimzi.users (not .Values.strimzi.enabled) -}}
 {{- $wrong = append $wrong "strimzi.users is true, and strimzi.enabled is false: set that to true too, or leave the users away" -}}
 {{- end -}}
+{{- if and .Values.strimzi.users (eq .Values.topics.manage "job") -}}
+{{- $wrong = append $wrong "strimzi.users makes its logins while the services start, and the Job of topics.manage job would need one before: set topics.manage to strimzi, or to none" -}}
+{{- end -}}
 {{- if .Values.strimzi.users -}}
 {{- $scram := eq .Values.strimzi.authentication "scram-sha-512" -}}
 {{- if and $scram (ne .Values.kafka.security.mechanism "SCRAM-SHA-512") -}}
