@@ -112,3 +112,27 @@ def test_a_batch_of_several_topics_and_partitions_names_none() -> None:
     assert not {"messaging.kafka.offset", "messaging.destination.partition.id"} & set(
         attributes(commits)
     )
+
+
+def test_what_a_failed_commit_did_not_settle_is_linked_to_the_next() -> None:
+    telemetry = setup("router", "i", {})
+    traced(telemetry)
+    tracer = telemetry.tracer
+    assert tracer is not None
+    tracer.process(Record(TASKS, 0, 4, 0, None, b""), "g", (PARENT, ""))
+    positions = {TopicPartition(TASKS, 0): Committed(5)}
+    assert tracer.commit(positions, "g") is not None
+    assert tracer.commit(positions, "g") is not None
+    tracer.committed(positions)
+    assert tracer.commit(positions, "g") is None
+
+
+def test_a_partition_that_is_read_again_settles_what_is_read_now() -> None:
+    telemetry = setup("router", "i", {})
+    traced(telemetry)
+    tracer = telemetry.tracer
+    assert tracer is not None
+    for offset in (8, 9, 2):
+        tracer.process(Record(TASKS, 0, offset, 0, None, b""), "g", (PARENT, ""))
+    assert tracer.commit({TopicPartition(TASKS, 0): Committed(2)}, "g") is None
+    assert tracer.commit({TopicPartition(TASKS, 0): Committed(3)}, "g") is not None

@@ -6,6 +6,7 @@ import pytest
 from aiokafka import errors as kafka
 
 from comitia.errors import ConfigError, Fenced, Poison, Retryable
+from comitia.runtime.kafka_client import KafkaClient, Right
 from comitia.runtime.kafka_errors import (
     CONFIG,
     FENCED,
@@ -78,3 +79,11 @@ def test_comitias_own_errors_and_bugs_pass_as_they_are() -> None:
     assert translate(own, "x") is own
     with pytest.raises(ZeroDivisionError), mapped("x"):
         raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("topic", ["", "a, b", "b"])
+@pytest.mark.parametrize("told", ["b", {"b"}])
+def test_a_missing_right_names_the_topic_that_the_client_tells(topic: str, told: object) -> None:
+    right = Right("Write", "topic", topic)
+    error = KafkaClient("h:1").translate(kafka.TopicAuthorizationFailedError(told), "x", right)
+    assert str(error).endswith("the operation Write on topic b")

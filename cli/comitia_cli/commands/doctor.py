@@ -95,6 +95,9 @@ def _security(settings: WireSettings, words: str) -> Finding:
     if settings.security_protocol == "SASL_PLAINTEXT" and secret:
         words += ": the secret crosses the network in the clear; use SASL_SSL"
         return Finding("cluster", "security", "note", words)
+    if settings.oauth_token_endpoint.startswith("http://"):
+        words += ": COMITIA_OAUTH_TOKEN_ENDPOINT takes the client's secret in the clear; use https"
+        return Finding("cluster", "security", "note", words)
     return Finding("cluster", "security", "ok", words)
 
 

@@ -131,7 +131,7 @@ class AgentTable:
         `now_ms`: broker's clock, epoch milliseconds.
         """
         known = self._agents[card.name]
-        lives = card.no_heartbeat or any(beat.alive(now_ms) for beat in known.beats.values())
+        lives = card.no_heartbeat or any(beat.alive(now_ms) for beat in tuple(known.beats.values()))
         return known.inbox and lives
 
     def alive_count(self, now_ms: int) -> int:

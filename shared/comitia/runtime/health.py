@@ -29,7 +29,8 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        return not any(self._reasons.values())
+        # An exporter's thread asks, too.
+        return not any(tuple(self._reasons.values()))
 
     def reasons(self) -> list[str]:
         """`condition: reason` of everything that does not hold."""

@@ -82,8 +82,10 @@ class KafkaClient:
         for right in needs:
             if right.resource == resource:
                 # Of several topics aiokafka tells which.
-                told = error.args[0] if error.args else None
-                name = told if told in right.name.split(", ") else right.name
+                told = error.args[0] if error.args else ()
+                topics = sorted({told} if isinstance(told, str) else told)
+                known = right.name.split(", ") if right.name else topics
+                name = ", ".join(topic for topic in topics if topic in known) or right.name
                 granted = self.security.grant(right.operation, right.resource, name)
                 return ConfigError(f"{doing}: {granted}")
         return self.security.blamed(translate(error, doing))

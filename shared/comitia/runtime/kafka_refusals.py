@@ -56,7 +56,7 @@ def _sentence(error: BaseException, address: str, settings: WireSettings) -> str
         return _untrusted(error, address)
     if isinstance(error, ssl.SSLError):
         return _tls(error, address, settings)
-    if isinstance(error, kafka.SaslAuthenticationFailed | ValueError):
+    if isinstance(error, kafka.SaslAuthenticationFailed | ValueError) and settings.sasl_mechanism:
         return f"{address} refuses {_who(settings)}: {error}"
     if isinstance(error, kafka.UnsupportedSaslMechanismError):
         return (

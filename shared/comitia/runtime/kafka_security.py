@@ -92,7 +92,8 @@ class Security(AbstractTokenProvider):  # type: ignore[misc]
             failure = in_words(error, address, self._settings)
             self._failures[address] = failure
             raise KafkaConnectionError(str(failure)) from error
-        self._failures.pop(address, None)
+        # What failed before may be mended, or be of a broker that is gone; it is met again if not.
+        self._failures.clear()
         return connection
 
     def _secrets(self) -> dict[str, Any]:

@@ -106,7 +106,13 @@ class ClientCredentials(Kept):
         if status != 200 or not isinstance(token, str) or not token:
             raise self._refused(endpoint, status, fields)
         lasts = fields.get("expires_in")
-        return token, float(lasts) if isinstance(lasts, int | float | str) and lasts else 0.0
+        try:
+            return token, float(lasts or 0)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"COMITIA_OAUTH_TOKEN_ENDPOINT {endpoint} answers expires_in {str(lasts)[:40]!r}:"
+                " it must be a number of seconds"
+            ) from error
 
     def _client(self) -> aiohttp.BasicAuth:
         settings, path = self._settings, self._settings.oauth_client_secret_file

@@ -222,8 +222,8 @@ class _Owner:
                 held.flushing = True
                 await held.outlet.flush(batch)
                 held.note(batch)
-                self._decided.tell(batch)
                 held.state.done()
+                self._decided.tell(batch)
                 self._aside.put(orders)
                 await held.outlet.rest()
 

@@ -109,6 +109,8 @@ class Commits:
                 fail(span, error)
         else:
             self._committed.update(due)
+            if self._tracer is not None:
+                self._tracer.committed(due)
         finally:
             if span is not None:
                 span.end()

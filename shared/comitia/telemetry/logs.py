@@ -20,6 +20,13 @@ from comitia.telemetry.context import context_of, remote_in
 LogFormat = Literal["auto", "json", "text"]
 # An exporter that has not complained for so long has worked in between.
 _QUIET_S = 60.0
+# Who speaks of a collector that is away; other words of the SDK are heard.
+_EXPORTERS = (
+    "opentelemetry.exporter.",
+    "opentelemetry.sdk._shared_internal",
+    "opentelemetry.sdk.trace.export",
+    "opentelemetry.sdk.metrics._internal.export",
+)
 # The order of a line. The time is filled in by the formatter.
 _FIELDS = ("time", "levelname", "service", "instance", "name", "message")
 _NAMES = {"levelname": "level", "name": "logger", "exc_info": "exception"}
@@ -85,7 +92,7 @@ class Seldom(logging.Filter):
         self._said_s: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if not record.name.startswith("opentelemetry."):
+        if not record.name.startswith(_EXPORTERS):
             return True
         if record.levelno < logging.ERROR:
             return False

@@ -97,10 +97,11 @@ STAGE_DURATION = Metric(
     "comitia.task.stage.duration", "histogram", "s", _ALL,
     "One stage of a task. route (router): its append to the append of its panel. inbox (agent): "
     "append of an assignment to the beginning of work. answer (agent): from there to the "
-    "acknowledgement of the answer. collect (aggregator): append of the panel to the event that "
-    "closed the vote, the last answer that mattered or the deadline. decide (aggregator): from "
-    "there to the published decision. A task or assignment that is read again after a crash is "
-    "measured again in route and inbox, once more each time; collect and decide count each "
+    "acknowledgement of the answer; work that was given up is left out. collect (aggregator): "
+    "append of the panel to the event that closed the vote, the last answer that mattered or the "
+    "deadline. decide (aggregator): from there to the published decision. A task or assignment "
+    "that is read again after a crash is measured again in route and inbox, once more each time; "
+    "collect and decide count each "
     "decision once.",
     ((Attribute.COMITIA_STAGE, "route, inbox, answer, collect, decide"),), _DURATIONS,
 )  # fmt: skip

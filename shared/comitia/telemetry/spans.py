@@ -145,8 +145,6 @@ class Tracing:
             waiting = self._unsettled.get(tp, ())
             settled = sum(offset < position.offset for offset, _ in waiting)
             links += [Link(producer) for _, producer in islice(waiting, settled)]
-            for _ in range(settled):
-                self._unsettled[tp].popleft()
         span = (
             self._batch(Operation.COMMIT, {tp.topic for tp in positions}, links) if links else None
         )
@@ -157,6 +155,13 @@ class Tracing:
                 (position,) = positions.values()
                 span.set_attribute(Attribute.MESSAGING_KAFKA_OFFSET, position.offset)
         return span
+
+    def committed(self, positions: Mapping[TopicPartition, Committed]) -> None:
+        """The commit succeeded: later ones are not linked to what it settled."""
+        for tp, position in positions.items():
+            waiting = self._unsettled.get(tp)
+            while waiting and waiting[0][0] < position.offset:
+                waiting.popleft()
 
     def transaction(self, into: TopicPartition, traces: Sequence[Trace]) -> Span | None:
         """Begin a transaction that carries what events of `traces` made due; None when none of
@@ -203,6 +208,9 @@ class Tracing:
     def _settle_later(self, record: Record, producer: SpanContext) -> None:
         tp = TopicPartition(record.topic, record.partition)
         waiting = self._unsettled.setdefault(tp, deque(maxlen=LINKS_MAX))
+        if waiting and record.offset <= waiting[-1][0]:
+            # The partition was away, and is read again from what was committed.
+            waiting.clear()
         waiting.append((record.offset, producer))
 
 
