@@ -19,7 +19,6 @@ from comitia_cli.demo.evaluate import (
     ModelFacts,
     make_case,
     model_facts,
-    recount,
     wilson,
 )
 from comitia_cli.demo.table import case_line, report_view
@@ -72,7 +71,6 @@ def test_the_weighted_vote_is_pooled_from_the_same_ballots() -> None:
     one = decision(0, "negative", ballot("a", 0.95), ballot("b", 0.45), ballot("c", 0.45))
     case = make_case(ITEMS[0], one, LABELS)
     assert (case.decided, case.pooled) == ("negative", "positive")
-    assert recount(one).winner == "negative"
 
 
 def test_a_task_that_was_not_decided_has_no_value_and_counts_as_wrong() -> None:

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from comitia.consensus import plurality, probability_weighted
-from comitia.consensus.ballots import Ballot, Outcome
+from comitia.consensus import probability_weighted
+from comitia.consensus.ballots import Ballot
 from comitia.inference.cards import list_cards
 from comitia.inference.store import MANIFEST, built_folder, read_manifest
 from comitia.v1 import decision_pb2
@@ -151,11 +151,6 @@ def make_case(item: Item, decision: Decision, labels: Sequence[str]) -> Case:
         pooled=pooled.winner,
         votes={ballot.agent: _ballot(ballot).choice for ballot in decision.ballots},
     )
-
-
-def recount(decision: Decision) -> Outcome:
-    """Plurality over a decision's ballots: what the aggregator must have decided."""
-    return plurality.decide(map(_ballot, decision.ballots))
 
 
 def score(name: str, answers: Sequence[tuple[Item, str | None]]) -> Score:
