@@ -85,6 +85,11 @@ _WRITING = (
         {"": rate(f"{_TRANSACTION}_count")},
     ),
 )  # fmt: skip
+RETRIES = Chart(
+    "Calls tried again", "ops", "Passing faults per second, by what is waited for.",
+    {"{{comitia_reason}}": rate("comitia_retries_total", "comitia_reason")},
+    {1: WARNING}, kind="stack", width=6,
+)  # fmt: skip
 _TROUBLE = (
     Chart(
         "Dead letters", "short", "By reason, since the processes started; `comitia dlq` lists "
@@ -92,11 +97,7 @@ _TROUBLE = (
         {"{{comitia_reason}}": total("comitia_dead_letters_total", "comitia_reason")},
         kind="stack", width=6,
     ),
-    Chart(
-        "Calls tried again", "ops", "Passing faults per second, by what is waited for.",
-        {"{{comitia_reason}}": rate("comitia_retries_total", "comitia_reason")},
-        {1: WARNING}, kind="stack", width=6,
-    ),
+    RETRIES,
     Chart(
         "Old tasks looked up", "short", "Since the processes started: FOUND were decided before, "
         "NOT_FOUND were not.",

@@ -1,5 +1,7 @@
 """The first page: is it up, does it decide, and where does time go."""
 
+from dataclasses import replace
+
 from observability.board import Board
 from observability.charts import (
     BAD,
@@ -13,6 +15,7 @@ from observability.charts import (
     share,
     total,
 )
+from observability.delivery import RETRIES
 
 _NOW = (
     Chart(
@@ -88,11 +91,7 @@ _TROUBLE = (
         {"{{comitia_reason}}": total("comitia_dead_letters_total", "comitia_reason")},
         kind="stack", width=12,
     ),
-    Chart(
-        "Calls tried again", "ops", "Passing faults per second, by what is waited for.",
-        {"{{comitia_reason}}": rate("comitia_retries_total", "comitia_reason")},
-        {1: WARNING}, kind="stack", width=12,
-    ),
+    replace(RETRIES, width=12),
 )  # fmt: skip
 
 BOARD = Board(
