@@ -1,7 +1,7 @@
 """What waits for the engine: a request, and the future of its answer, awaited by the event loop."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from comitia.ports import Embeddings, Generation, Prompt, Sampling, Scores
+from comitia.ports import Attention, Embeddings, Generation, Prompt, Sampling, Scores
 
 T = TypeVar("T")
 
@@ -49,10 +49,25 @@ class ScoreJob(Job[Scores]):
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class GenerateJob(Job[Generation]):
-    """Text after `prompt`."""
+    """Text after `prompt`. `on_text` is called by the engine's thread with each piece of it; it
+    must return at once.
+    """
 
     prompt: Prompt
     sampling: Sampling
+    on_text: Callable[[str], None] | None = None
+
+    def emit(self, text: str) -> None:
+        """Hand over a piece of the text to whoever streams it."""
+        if self.on_text is not None and text and not self.cancelled:
+            self.on_text(text)
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class AttendJob(Job[Attention]):
+    """How the last token of `prompt` looks back."""
+
+    prompt: Prompt
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
