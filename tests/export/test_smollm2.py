@@ -16,13 +16,14 @@ import pytest
 from numpy.typing import NDArray
 
 from comitia.config import DirectorySettings
+from comitia.inference.cache import CpuCache
 from comitia.inference.cards import find_card
 from comitia.inference.export.folder import long_name
 from comitia.inference.export.gguf_weights import GgufWeights
 from comitia.inference.export.make import export
 from comitia.inference.pull import pull
+from comitia.inference.runner import CHUNK_TOKENS_MAX, Feed, RowRunner
 from comitia.inference.session import Threads, open_session
-from comitia.inference.slots import SlotRunner
 from comitia.inference.store import source_folder
 from comitia.inference.text import Text
 from tests.unit.inference_models import write_safetensors
@@ -89,7 +90,7 @@ def test_smollm2_equals_torch(tmp_path: Path) -> None:
     built = export(card, tmp_path)
     text = Text(built.folder, card.name)
     session = open_session(built.folder / "model.onnx", Threads(2), "cpu")
-    runner = SlotRunner(session, built.manifest.shape, 1, 256)
+    runner = RowRunner(session, CpuCache(built.manifest.shape, 1, 256 + CHUNK_TOKENS_MAX))
     prompts = [text.encode(prompt) for prompt in PROMPTS]
     ours = [greedy(runner, prompt) for prompt in prompts]
     write_folder(GgufWeights(gguf), tmp_path / "folder")
@@ -105,11 +106,13 @@ def test_smollm2_equals_torch(tmp_path: Path) -> None:
         )
 
 
-def greedy(runner: SlotRunner, prompt: list[int]) -> tuple[list[int], NDArray[np.float32]]:
+def greedy(runner: RowRunner, prompt: list[int]) -> tuple[list[int], NDArray[np.float32]]:
     """Prompt and text, and the logits that gave the last token."""
-    logits = runner.extend(0, 0, prompt, [len(prompt) - 1])[0]
-    tokens = [*prompt, int(logits.argmax())]
-    for _ in range(NEW_TOKENS - 1):
-        logits = runner.decode([len(tokens) - 1], tokens[-1:])[0]
-        tokens.append(int(logits.argmax()))
-    return tokens, logits
+    tokens, read = list(prompt), 0
+    for _ in range(NEW_TOKENS):
+        piece = tokens[read:]
+        outcome = runner.run([Feed(0, read, piece, [len(piece) - 1])], logits=True)
+        read = len(tokens)
+        tokens.append(int(outcome.next_ids[0]))
+    assert outcome.logits is not None
+    return tokens, outcome.logits[0]

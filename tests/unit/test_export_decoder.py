@@ -10,14 +10,15 @@ from gguf import GGMLQuantizationType, GGUFWriter
 from gguf.quants import dequantize, quantize
 
 from comitia.errors import ConfigError
+from comitia.inference.cache import CpuCache
 from comitia.inference.cards import Form
 from comitia.inference.export import graph
 from comitia.inference.export.folder import _LAYER
 from comitia.inference.export.make import export
 from comitia.inference.export.shape import inverse_frequencies
 from comitia.inference.load import load_model
+from comitia.inference.runner import CHUNK_TOKENS_MAX, Feed, RowRunner
 from comitia.inference.session import Threads, open_session
-from comitia.inference.slots import SlotRunner
 from comitia.ports import Prompt
 from tests.unit.inference_models import (
     END,
@@ -131,9 +132,11 @@ def test_rounded_inputs_stay_close(tmp_path: Path, form: Form) -> None:
     rounded = write_gguf(path, config, write_decoder(tmp_path / "hf", config), "Q4_1")
     built = export(card_of(path, form=form), tmp_path)
     session = open_session(built.folder / "model.onnx", Threads(1), "cpu")
-    runner = SlotRunner(session, built.manifest.shape, 1, 96)
+    runner = RowRunner(session, CpuCache(built.manifest.shape, 1, 96 + CHUNK_TOKENS_MAX))
     tokens = np.random.default_rng(0).integers(1, 250, 60).tolist()
-    found = runner.extend(0, 0, tokens, range(60)).astype(np.float64)
+    outcome = runner.run([Feed(0, 0, tokens, range(60))], logits=True)
+    assert outcome.logits is not None
+    found = outcome.logits.astype(np.float64)
     exact = decoder_logits(config, rounded, tokens)
     assert (found * exact).sum() / (np.linalg.norm(found) * np.linalg.norm(exact)) > 0.99
 

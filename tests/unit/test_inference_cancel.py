@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from comitia.errors import Overloaded
 from comitia.inference.decoder import OnnxDecoder
-from comitia.inference.decoder_core import Limits
 from comitia.inference.encoder import OnnxEncoder
 from comitia.inference.export.make import export
+from comitia.inference.limits import Limits
 from comitia.inference.load import load_model
 from comitia.ports import Prompt, Sampling
 from tests.unit.inference_models import (
@@ -35,12 +33,11 @@ class Gate:
         self._arrivals = threading.Semaphore(0)
         self.runs = 0
 
-    def __call__(self, *arguments: Any) -> NDArray[np.float32]:
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
         self.runs += 1
         self._arrivals.release()
         assert self._passes.acquire(timeout=60)
-        result: NDArray[np.float32] = self._run(*arguments)
-        return result
+        return self._run(*arguments, **options)
 
     def let(self, count: int = 1_000) -> None:
         self._passes.release(count)
@@ -69,10 +66,10 @@ def model(folder: Path) -> Iterator[OnnxDecoder]:
     loaded._engine.close()
 
 
-def gate(model: OnnxDecoder, part: str) -> Gate:
+def gate(model: OnnxDecoder) -> Gate:
     runner = model._engine._core._runner  # type: ignore[attr-defined]
-    made = Gate(getattr(runner, part))
-    setattr(runner, part, made)
+    made = Gate(runner.run)
+    runner.run = made
     return made
 
 
@@ -90,18 +87,20 @@ async def gone(*tasks: asyncio.Task[Any]) -> None:
 async def test_a_running_generation_stops_between_two_tokens_and_frees_its_row(
     model: OnnxDecoder,
 ) -> None:
-    tokens = gate(model, "decode")
+    steps = gate(model)
     long = begin(model, "x", 80)
-    await tokens.arrival()
+    await steps.arrival()
+    steps.let(1)
+    await steps.arrival()
     waiting = begin(model, "y", 1)
     await gone(long)
-    tokens.let()
+    steps.let()
     assert (await waiting).usage.completion_tokens == 1
-    assert tokens.runs == 1, "not one more token for nobody"
+    assert steps.runs == 3, "its prompt, one token, and not one more for nobody"
 
 
 async def test_a_prompt_stops_between_two_pieces(model: OnnxDecoder) -> None:
-    pieces = gate(model, "extend")
+    pieces = gate(model)
     long = begin(model, "x" * 60, 1)
     await pieces.arrival()
     await gone(long)
@@ -111,7 +110,7 @@ async def test_a_prompt_stops_between_two_pieces(model: OnnxDecoder) -> None:
 
 
 async def test_what_waits_leaves_its_place_while_the_rows_are_taken(model: OnnxDecoder) -> None:
-    tokens = gate(model, "decode")
+    tokens = gate(model)
     running = begin(model, "x", 40)
     await tokens.arrival()
     waiting = [begin(model, "y", 1) for _ in range(2)]

@@ -10,8 +10,8 @@ import pytest
 
 from comitia.errors import ConfigError, Overloaded, Poison, Retryable
 from comitia.inference.decoder import OnnxDecoder
-from comitia.inference.decoder_core import Limits
 from comitia.inference.export.make import export
+from comitia.inference.limits import Limits
 from comitia.inference.load import load_model
 from comitia.ports import Prompt, Sampling
 from tests.unit.inference_models import (

@@ -11,7 +11,7 @@ from comitia.inference.decoder_core import DecoderCore
 from comitia.inference.encoder_core import EncoderCore, EncoderLimits
 from comitia.inference.jobs import EmbedJob, ScoreJob
 from comitia.inference.text import Text
-from comitia.ports import Prompt
+from comitia.ports import Prompt, Step
 from comitia.telemetry.metrics import READY
 from comitia.telemetry.setup import setup
 from comitia_agent.engine import EngineMeasures
@@ -25,17 +25,21 @@ class Notes:
     """A watch that writes down what it is told."""
 
     def __init__(self) -> None:
-        self.batches: list[int] = []
+        self.steps: list[Step] = []
+        self.prompts: list[tuple[int, int]] = []
         self.texts: list[tuple[float, float, int]] = []
 
-    def ran(self, sequences: int) -> None:
-        self.batches.append(sequences)
+    def ran(self, step: Step) -> None:
+        self.steps.append(step)
+
+    def read(self, prompt_tokens: int, cached_tokens: int) -> None:
+        self.prompts.append((prompt_tokens, cached_tokens))
 
     def wrote(self, first_s: float, rest_s: float, rest_tokens: int) -> None:
         self.texts.append((first_s, rest_s, rest_tokens))
 
 
-def test_each_step_tells_its_running_texts_and_each_text_its_pace(
+def test_each_step_tells_its_batch_and_each_text_its_pace(
     core: tuple[DecoderCore, FakeRunner],
 ) -> None:
     notes = Notes()
@@ -45,12 +49,24 @@ def test_each_step_tells_its_running_texts_and_each_text_its_pace(
         core[0].add(job)
     while core[0].held():
         core[0].step()
-    decoded = [rows for verb, rows in core[1].calls if verb == "decode"]
-    assert notes.batches == decoded
-    assert max(decoded) == 2
+    assert [step.sequences for step in notes.steps] == [len(call) for call in core[1].calls]
+    assert sum(step.read_tokens for step in notes.steps) == 3
     # The first token comes with the prompt.
+    assert sum(step.written_tokens for step in notes.steps) == 3 + 0 + 2
     assert sorted(tokens for _, _, tokens in notes.texts) == [0, 2, 3]
     assert all(first > 0 and rest >= 0 for first, rest, _ in notes.texts)
+    assert {(step.sequences_max, step.cache_tokens_max) for step in notes.steps} == {(2, 256)}
+    assert max(step.cache_tokens for step in notes.steps) == 2 * 64
+
+
+def test_a_prompt_tells_what_of_it_was_there(core: tuple[DecoderCore, FakeRunner]) -> None:
+    notes = Notes()
+    core[0].watched(notes)
+    for text in ("x", "zz"):
+        core[0].add(ScoreJob(prompt=Prompt("shared", text), options=("b",)))
+    while core[0].held():
+        core[0].step()
+    assert notes.prompts == [(7, 0), (8, 6)]
 
 
 def test_what_fails_or_only_scores_has_no_pace(
@@ -62,14 +78,15 @@ def test_what_fails_or_only_scores_has_no_pace(
     core[0].add(ScoreJob(prompt=Prompt("", "a"), options=("b",)))
     while core[0].held():
         core[0].step()
-    assert (notes.batches, notes.texts) == ([], [])
+    assert notes.texts == []
+    assert [step.written_tokens for step in notes.steps] == [0], "the score's alone"
     # Its numbers break once it is under way: "\\" is followed by "]" and "^".
     broken = generation("\\", 9)
     core[0].add(broken)
     while core[0].held():
         core[0].step()
     assert isinstance(broken.future.exception(), Poison)
-    assert notes.batches
+    assert notes.steps[-1].written_tokens
     assert notes.texts == []
 
 
@@ -83,7 +100,8 @@ def test_an_encoder_tells_the_texts_of_each_batch(tmp_path: Path, text: Text) ->
     encoder.add(job)
     while encoder.held():
         encoder.step()
-    assert sum(notes.batches) == 3
+    assert [step.sequences for step in notes.steps] == [3]
+    assert notes.steps[0].read_tokens == 5, "a and b are one token"
     assert len(job.future.result().vectors) == 3
 
 

@@ -34,25 +34,27 @@ def test_the_opening_token_comes_once(tmp_path: Path) -> None:
     (first,) = text.encode("")
     assert text.encode("ab")[0] == first and len(text.encode("ab")) == 2
     assert text.encode("<s>ab") == text.encode("ab"), "a template may have written it"
-    plan = plan_score(text, Prompt("", ""), ("ab", "b"))
+    plan = plan_score(text, Prompt("", ""), ("ab", "b"), {})
     assert plan.context == (first,) and [len(option) for option in plan.options] == [1, 1]
-    assert plan_generation(text, Prompt("a", "b")).context[0] == first
+    assert plan_generation(text, Prompt("a", "b"), 1, {}).context[0] == first
 
 
 def test_without_one_an_end_token_stands_before_an_empty_prompt(tmp_path: Path) -> None:
     text = text_of(tmp_path)
     assert text.encode("") == []
-    assert plan_score(text, Prompt("", ""), ("b",)).context == tuple(text.ends)
+    assert plan_score(text, Prompt("", ""), ("b",), {}).context == tuple(text.ends)
 
 
 def test_a_prefix_is_kept_up_to_where_the_joined_text_differs(tmp_path: Path) -> None:
     text = text_of(tmp_path)
     whole = text.encode("say yes or no")
-    assert plan_generation(text, Prompt("say ", "yes or no")).prefix == tuple(whole[:3])
-    assert plan_generation(text, Prompt("say yes", " or no")).prefix == tuple(
+    assert plan_generation(text, Prompt("say ", "yes or no"), 1, {}).prefix.tokens == tuple(
+        whole[:3]
+    )
+    assert plan_generation(text, Prompt("say yes", " or no"), 1, {}).prefix.tokens == tuple(
         text.encode("say yes")
     )
-    assert plan_generation(text, Prompt("say", "")).prefix == tuple(text.encode("sa"))
+    assert plan_generation(text, Prompt("say", ""), 1, {}).prefix.tokens == tuple(text.encode("sa"))
 
 
 def test_templates(tmp_path: Path) -> None:

@@ -1,20 +1,22 @@
 """A decoder behind `ports.Model`: score and generate over one engine thread."""
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 
 from comitia.errors import ConfigError
 from comitia.inference.engine import Engine
-from comitia.inference.jobs import GenerateJob, ScoreJob
+from comitia.inference.jobs import AttendJob, GenerateJob, ScoreJob
+from comitia.inference.sampling import check
 from comitia.inference.text import Text
-from comitia.ports import Embeddings, Generation, Prompt, Sampling, Scores, Watch
+from comitia.ports import Attention, Embeddings, Generation, Piece, Prompt, Sampling, Scores, Watch
 
 
 class OnnxDecoder:
     """See `ports.Model`; calls of several agents share the engine, its batch and its prefixes."""
 
-    def __init__(self, name: str, digest: str, text: Text, engine: Engine) -> None:
-        self.name, self.digest = name, digest
+    def __init__(self, name: str, digest: str, text: Text, engine: Engine, capacity: int) -> None:
+        self.name, self.digest, self.capacity = name, digest, capacity
         self._text, self._engine = text, engine
 
     def render(self, messages: Sequence[tuple[str, str]], *, open_turn: bool = True) -> str:
@@ -35,18 +37,34 @@ class OnnxDecoder:
         """Text after the prompt. Raises Poison, Overloaded, Retryable; ConfigError for sampling
         that cannot be.
         """
-        if (
-            sampling.tokens_max < 1
-            or not 0.0 <= sampling.temperature < float("inf")
-            or "" in sampling.stop
-        ):
-            raise ConfigError(
-                f"Cannot sample with {sampling}: tokens_max >= 1, temperature >= 0, no empty stop "
-                "string."
-            )
+        check(sampling)
         job = GenerateJob(prompt=prompt, sampling=sampling)
         self._engine.submit(job)
         return await asyncio.wrap_future(job.future)
+
+    async def stream(self, prompt: Prompt, sampling: Sampling) -> AsyncIterator[Piece]:
+        """The text of `generate` as it is written; the last piece carries the result. Raises as
+        `generate` does.
+        """
+        check(sampling)
+        loop = asyncio.get_running_loop()
+        texts: asyncio.Queue[str | None] = asyncio.Queue()
+
+        def hand_over(text: str) -> None:
+            # A loop that is closed has nobody who listens.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(texts.put_nowait, text)
+
+        job = GenerateJob(prompt=prompt, sampling=sampling, on_text=hand_over)
+        self._engine.submit(job)
+        future = asyncio.wrap_future(job.future)
+        future.add_done_callback(lambda _: texts.put_nowait(None))
+        try:
+            while (text := await texts.get()) is not None:
+                yield Piece(text)
+            yield Piece("", await future)
+        finally:
+            future.cancel()
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """Raises ConfigError: a decoder gives no embeddings."""
@@ -54,9 +72,19 @@ class OnnxDecoder:
             f"Model '{self.name}' is a decoder and cannot embed; use a model of kind encoder."
         )
 
+    async def attend(self, prompt: Prompt) -> Attention:
+        """How the prompt's last token looks back."""
+        job = AttendJob(prompt=prompt)
+        self._engine.submit(job)
+        return await asyncio.wrap_future(job.future)
+
     def watch(self, watch: Watch) -> None:
         """Tell `watch` of the engine's work from now on."""
         self._engine.watch(watch)
+
+    async def ended(self) -> None:
+        """Returns when it was closed; raises Retryable when the engine has ended by itself."""
+        await self._engine.ended()
 
     async def close(self) -> None:
         """End the engine; what is under way fails with Retryable."""

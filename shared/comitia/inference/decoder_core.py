@@ -1,241 +1,235 @@
-"""The decoder's work in steps: prompts in bounded pieces one at a time, and one token for all
-running generations.
+"""The decoder's work in steps: each step is one run of the graph over pieces of any mix of texts.
 
-Scores and prompts are run on a shelf of the prefix cache, right behind their prefix; a generation
-is then copied to a row of its own and joins the batch of the rows before it. Rows stay packed at
-the front: when one ends, the last takes its place. (Several new tokens behind cached ones can only
-be run for one row at a time: GroupQueryAttention refuses a batch there.) Only the engine thread
-calls this.
+A job waits until there is a row of the cache and memory for it; then its prompt is read in pieces,
+behind a copy of the longest beginning that is kept, and its text written token by token. A step
+takes one token of every text that is being written, and as many tokens of prompts and options as
+its limit allows, so that a long prompt does not hold up the others. Jobs join and leave between
+steps. Only the engine's thread calls this.
 """
 
 import time
-from collections import deque
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
-
-import numpy as np
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Protocol
 
 from comitia.errors import ComitiaError, Retryable
-from comitia.inference.jobs import GenerateJob, Job, ScoreJob
-from comitia.inference.likelihood import Floats, log_softmax, pick
-from comitia.inference.plans import Plan, plan_generation, plan_score
-from comitia.inference.prefixes import Shelves
-from comitia.inference.rows import Row
+from comitia.inference.jobs import AnyJob, GenerateJob, ScoreJob
+from comitia.inference.likelihood import not_finite
+from comitia.inference.limits import Limits
+from comitia.inference.queue import Queue, Ready
+from comitia.inference.runner import Feed, Floats, Outcome
+from comitia.inference.space import Prefix, Space
 from comitia.inference.text import Text
-from comitia.ports import Scores, Usage, Watch
+from comitia.inference.weighing import Scoring, Weighing
+from comitia.inference.work import Ids, Reading, Work, Writer
+from comitia.inference.writing import Writing
+from comitia.ports import Step, Watch
 
 
 class Runner(Protocol):
-    """The graph and its cache memory; see slots.SlotRunner."""
+    """The graph; see runner.RowRunner. `adapters`: the number of each by name, from 1."""
 
-    def extend(
-        self, slot: int, past: int, tokens: Sequence[int], wanted: Sequence[int]
-    ) -> Floats: ...
+    adapters: Mapping[str, int]
 
-    def decode(self, lengths: Sequence[int], tokens: Sequence[int]) -> Floats: ...
-
-    def copy(self, source: int, target: int, tokens: int) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """`rows`: generations at once. `shelves`: prefixes kept. `chunk_tokens`: prompt tokens in a
-    step. `jobs`: waiting or running.
-    """
-
-    rows: int = 8
-    shelves: int = 8
-    chunk_tokens: int = 256
-    jobs: int = 256
-
-    @property
-    def slots(self) -> int:
-        """Rows of cache memory."""
-        return self.rows + self.shelves
-
-
-# Advanced once a step; it ends when its job is settled or sits in a row.
-_Prefill = Generator[None, None, None]
+    def run(self, feeds: Sequence[Feed], *, logits: bool) -> Outcome: ...
 
 
 class DecoderCore:
-    """Jobs of one decoder. `failures` are the errors of the runtime below, which fail a job and not
+    """Jobs of one decoder. `failures` are the errors of the runtime below, which fail jobs and not
     the engine.
     """
 
     def __init__(
-        self, text: Text, runner: Runner, limits: Limits, failures: tuple[type[Exception], ...] = ()
+        self,
+        text: Text,
+        runner: Runner,
+        space: Space,
+        limits: Limits,
+        failures: tuple[type[Exception], ...] = (),
     ) -> None:
-        self._text, self._runner, self._limits = text, runner, limits
+        self._text, self._runner, self._space, self._limits = text, runner, space, limits
         self._failures = failures
         self._watch: Watch | None = None
-        self._shelves = Shelves(limits.rows, limits.shelves)
-        self._waiting: deque[Job[Any]] = deque()
-        self._current: tuple[Job[Any], _Prefill] | None = None
-        self._rows: list[Row] = []
+        self._queue = Queue(text, runner.adapters, space)
+        self._readings: list[Reading] = []
+        self._writers: list[Writer] = []
+        self._weighing = Weighing(space, self._readings)
 
-    def add(self, job: Job[Any]) -> None:
+    def add(self, job: AnyJob) -> None:
         """Take a job; no work yet."""
-        self._waiting.append(job)
+        self._queue.add(job)
 
     def held(self) -> int:
         """Jobs taken and not settled."""
-        return len(self._waiting) + (self._current is not None) + len(self._rows)
+        return len(self._queue) + len({id(work.job) for work in self._at_work()})
+
+    def watched(self, watch: Watch) -> None:
+        """Tell `watch` of steps and texts from now on."""
+        self._watch = watch
 
     def abandon(self, error: BaseException) -> None:
         """Fail every job."""
-        current = [self._current[0]] if self._current else []
-        for job in [*self._waiting, *current, *(row.job for row in self._rows)]:
-            job.fail(error)
-        self._waiting.clear()
-        self._rows.clear()
-        self._current = None
+        self.recover(error)
+        self._queue.fail(error)
 
-    def step(self) -> None:
-        """One piece of a prompt, if any waits, then one token for every row."""
-        if self._current is None:
-            self._current = self._next()
-        if self._current is not None:
-            self._advance(*self._current)
-        if self._rows:
-            self._decode()
-
-    def _next(self) -> tuple[Job[Any], _Prefill] | None:
-        """The job that has waited longest; a generation waits on while all rows are taken."""
-        for job in list(self._waiting):
-            if isinstance(job, GenerateJob) and len(self._rows) >= self._limits.rows:
-                continue
-            self._waiting.remove(job)
-            return job, self._start(job)
-        return None
-
-    def _start(self, job: Job[Any]) -> _Prefill:
-        if isinstance(job, ScoreJob):
-            return self._score(job)
-        assert isinstance(job, GenerateJob)
-        return self._generate(job)
-
-    def _advance(self, job: Job[Any], work: _Prefill) -> None:
-        try:
-            next(work)
-        except StopIteration:
-            self._current = None
-        except ComitiaError as error:
-            self._current = None
-            job.fail(error)
-        except self._failures as error:
-            self._current = None
-            job.fail(Retryable(f"ONNX Runtime failed: {error}"))
-
-    def _score(self, job: ScoreJob) -> _Prefill:
-        plan = plan_score(self._text, job.prompt, job.options)
-        slot, cached, last = yield from self._prefill(plan)
-        first = log_softmax(last)
-        totals = []
-        for option in plan.options:
-            total, place = float(first[option[0]]), len(plan.context)
-            # An option of one token is read off the prompt's last logits; a longer one is run
-            # behind the prompt.
-            for low in range(0, len(option) - 1, self._limits.chunk_tokens):
-                piece = option[low : min(low + self._limits.chunk_tokens, len(option) - 1)]
-                logits = self._runner.extend(slot, place + low, piece, range(len(piece)))
-                chosen = option[low + 1 : low + 1 + len(piece)]
-                total += float(log_softmax(logits)[np.arange(len(piece)), chosen].sum())
-                yield
-            totals.append(total)
-        completion = sum(map(len, plan.options))
-        job.settle(Scores(tuple(totals), Usage(len(plan.context), completion, cached)))
-
-    def _generate(self, job: GenerateJob) -> _Prefill:
-        plan = plan_generation(self._text, job.prompt)
-        slot, cached, last = yield from self._prefill(plan)
-        self._runner.copy(slot, len(self._rows), len(plan.context))
-        row = Row(job, self._text, len(plan.context), cached)
-        if row.push(pick(last, job.sampling.temperature, row.chance)):
-            self._wrote(row)
-        else:
-            self._rows.append(row)
-
-    def _prefill(self, plan: Plan) -> Generator[None, None, tuple[int, int, Floats]]:
-        """Run the context on a shelf; the slot, how many tokens were there before, and the last
-        token's logits.
-        """
-        slot, source, shared = self._shelves.place(plan.prefix)
-        try:
-            if source != slot:
-                self._runner.copy(source, slot, shared)
-            yield from self._feed(slot, shared, plan.prefix[shared:])
-        except BaseException:
-            self._shelves.forget(slot)
-            raise
-        self._shelves.settle(plan.prefix, slot)
-        rest = plan.context[len(plan.prefix) :]
-        logits = yield from self._feed(slot, len(plan.prefix), rest)
-        assert logits is not None, "a plan leaves at least one token to run"
-        return slot, shared, logits
-
-    def _feed(
-        self, slot: int, past: int, tokens: Sequence[int]
-    ) -> Generator[None, None, Floats | None]:
-        """Write tokens in pieces, with a step between two; the logits of the last one."""
-        logits, size = None, self._limits.chunk_tokens
-        for low in range(0, len(tokens), size):
-            if low:
-                yield
-            piece = tokens[low : low + size]
-            logits = self._runner.extend(slot, past + low, piece, [len(piece) - 1])[0]
-        return logits
-
-    def watched(self, watch: Watch) -> None:
-        """Tell `watch` of batches and texts from now on."""
-        self._watch = watch
+    def recover(self, error: BaseException) -> None:
+        """Fail the jobs at work and forget what the cache holds; those that wait may go on."""
+        for work in self._at_work():
+            work.job.fail(error)
+        self._readings.clear()
+        self._writers.clear()
+        self._weighing.clear()
+        self._space.forget()
 
     def let_go(self) -> None:
         """Drop the jobs that were cancelled, in whatever phase they are."""
-        if any(job.cancelled for job in self._waiting):
-            self._waiting = deque(job for job in self._waiting if not job.cancelled)
-        if self._current is not None and self._current[0].cancelled:
-            # Closing it gives its shelf back.
-            self._current[1].close()
-            self._current = None
-        for number in reversed(range(len(self._rows))):
-            if self._rows[number].job.cancelled:
-                self._leave(number)
+        self._queue.drop_cancelled()
+        for work in self._at_work():
+            if work.job.cancelled:
+                self._leave(work.job)
 
-    def _decode(self) -> None:
+    def step(self) -> None:
+        """Let in what there is room for, and run one step."""
+        while ready := self._queue.next(self._is_coming):
+            self._begin(ready)
+        self._weighing.share_out()
+        left = self._limits.mixed_tokens if self._writers else self._limits.chunk_tokens
+        works: list[Work] = [*self._writers]
+        feeds = [writer.feed() for writer in self._writers]
+        for reading in self._readings:
+            if left > 0:
+                works.append(reading)
+                feeds.append(reading.feed(left))
+                left -= len(feeds[-1].tokens)
+        if feeds:
+            self._run(works, feeds)
+
+    def _at_work(self) -> list[Work]:
+        return [*self._readings, *self._writers]
+
+    def _is_coming(self, prefix: Prefix) -> bool:
+        """Whether somebody is reading just this prefix, to be kept."""
+        return any(
+            reading.done < reading.keep == len(prefix.tokens)
+            and Prefix(reading.adapter, reading.tokens[: reading.keep]) == prefix
+            for reading in self._readings
+        )
+
+    def _begin(self, ready: Ready) -> None:
+        job, plan, row = ready
         try:
-            logits = self._runner.decode(
-                [row.length for row in self._rows], [row.last for row in self._rows]
-            )
-        except self._failures as error:
-            for row in self._rows:
-                row.job.fail(Retryable(f"ONNX Runtime failed: {error}"))
-            self._rows.clear()
+            cached = self._space.start_from(plan.prefix, row)
+            reading = self._reading(ready, cached)
+        except ComitiaError as error:
+            self._space.end(row)
+            job.fail(error)
             return
+        reading.done = cached
+        reading.keep = 0 if self._space.holds(plan.prefix) else len(plan.prefix.tokens)
+        self._readings.append(reading)
         if self._watch is not None:
-            self._watch.ran(len(self._rows))
-        for number in reversed(range(len(self._rows))):
-            row = self._rows[number]
-            row.length += 1
-            try:
-                ended = row.push(pick(logits[number], row.job.sampling.temperature, row.chance))
-                if ended:
-                    self._wrote(row)
-            except ComitiaError as error:
-                row.job.fail(error)
-                ended = True
-            if ended:
-                self._leave(number)
+            self._watch.read(len(plan.context), cached)
 
-    def _wrote(self, row: Row) -> None:
-        if self._watch is not None:
-            rest_s = time.perf_counter() - row.began_s
-            self._watch.wrote(row.began_s - row.job.arrived_s, rest_s, row.decoded)
+    def _reading(self, ready: Ready, cached: int) -> Reading:
+        """The job's prompt on its way into its row, and what comes then."""
+        job, plan, row = ready
+        adapter = plan.prefix.adapter
+        if isinstance(job, ScoreJob):
+            weigh = partial(self._weighing.context_read, Scoring(job, plan, cached))
+            return Reading(job, row, plan.context, weigh, adapter)
+        assert isinstance(job, GenerateJob)
+        writing = Writing(job, self._text, plan.context, cached)
+        write = partial(self._prompt_read, writing)
+        return Reading(job, row, plan.context, write, adapter, needs_logits=not writing.greedy)
 
-    def _leave(self, number: int) -> None:
-        """Free a row; the last one takes its memory."""
-        last = self._rows.pop()
-        if number < len(self._rows):
-            self._runner.copy(len(self._rows), number, last.length)
-            self._rows[number] = last
+    def _run(self, works: Sequence[Work], feeds: Sequence[Feed]) -> None:
+        """Run pieces together; where that fails, each alone, which shows whose fault it is."""
+        begun_s = time.perf_counter()
+        try:
+            outcome = self._runner.run(feeds, logits=any(work.needs_logits for work in works))
+        except self._failures as error:
+            if len(works) == 1:
+                self._fail(works[0].job, Retryable(f"ONNX Runtime failed: {error}"))
+                return
+            for work, feed in zip(works, feeds, strict=True):
+                if work in self._at_work():
+                    self._run([work], [feed])
+            return
+        self._ran(works, feeds, time.perf_counter() - begun_s)
+        start = 0
+        for work, feed in zip(works, feeds, strict=True):
+            end = start + len(feed.wanted)
+            self._deal(work, feed, outcome, slice(start, end))
+            start = end
+
+    def _deal(self, work: Work, feed: Feed, outcome: Outcome, places: slice) -> None:
+        """Its part of the outcome to one piece of work; what goes wrong is its job's alone."""
+        if work not in self._at_work():
+            # Its job has failed in this step, over another of its options.
+            return
+        ids = outcome.next_ids[places]
+        logits = None if outcome.logits is None else outcome.logits[places]
+        try:
+            if not outcome.finite[places].all():
+                raise not_finite()
+            if isinstance(work, Writer):
+                work.length += 1
+                self._write(work, int(ids[0]), logits)
+            else:
+                self._advance(work, len(feed.tokens), ids, logits)
+        except ComitiaError as error:
+            self._fail(work.job, error)
+
+    def _advance(self, reading: Reading, tokens: int, ids: Ids, logits: Floats | None) -> None:
+        reading.done += tokens
+        if reading.done == reading.keep:
+            prefix = Prefix(reading.adapter, reading.tokens[: reading.keep])
+            self._space.keep(prefix, reading.row)
+        if reading.over:
+            self._readings.remove(reading)
+        if len(ids):
+            reading.then(reading, ids, logits)
+
+    def _prompt_read(
+        self, writing: Writing, reading: Reading, ids: Ids, logits: Floats | None
+    ) -> None:
+        job = reading.job
+        assert isinstance(job, GenerateJob)
+        writer = Writer(job, reading.row, writing, len(reading.tokens), reading.adapter)
+        self._writers.append(writer)
+        self._write(writer, int(ids[0]), logits)
+
+    def _write(self, writer: Writer, likely: int, logits: Floats | None) -> None:
+        writing = writer.writing
+        if writing.take(likely, logits[0] if logits is not None else None):
+            self._writers.remove(writer)
+            self._space.end(writer.row)
+            if self._watch is not None and writing.began_s is not None:
+                rest_s = time.perf_counter() - writing.began_s
+                first_s = writing.began_s - writer.job.arrived_s
+                self._watch.wrote(first_s, rest_s, writing.written)
+
+    def _fail(self, job: AnyJob, error: ComitiaError) -> None:
+        self._leave(job)
+        job.fail(error)
+
+    def _leave(self, job: AnyJob) -> None:
+        """Free every row of a job."""
+        for work in self._at_work():
+            if work.job is job:
+                self._space.end(work.row)
+        self._readings[:] = [reading for reading in self._readings if reading.job is not job]
+        self._writers[:] = [writer for writer in self._writers if writer.job is not job]
+        self._weighing.leave(job)
+
+    def _ran(self, works: Sequence[Work], feeds: Sequence[Feed], took_s: float) -> None:
+        if self._watch is None:
+            return
+        written = sum(isinstance(work, Writer) for work in works)
+        tokens = sum(len(feed.tokens) for feed in feeds)
+        space = self._space
+        step = Step(
+            *(len(works), self._limits.rows, tokens - written, written),
+            *(space.reserved, space.tokens_max, took_s),
+        )
+        self._watch.ran(step)

@@ -1,7 +1,7 @@
 """An encoder behind `ports.Model`: embed over one engine thread."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -11,7 +11,17 @@ from comitia.errors import ConfigError
 from comitia.inference.encoder_core import Floats
 from comitia.inference.engine import Engine
 from comitia.inference.jobs import EmbedJob
-from comitia.ports import Embeddings, Generation, Prompt, Sampling, Scores, Usage, Watch
+from comitia.ports import (
+    Attention,
+    Embeddings,
+    Generation,
+    Piece,
+    Prompt,
+    Sampling,
+    Scores,
+    Usage,
+    Watch,
+)
 
 
 class OnnxEncoder:
@@ -19,8 +29,11 @@ class OnnxEncoder:
     vector.
     """
 
-    def __init__(self, name: str, digest: str, dimensions: int, engine: Engine) -> None:
-        self.name, self.digest, self.dimensions = name, digest, dimensions
+    def __init__(
+        self, name: str, digest: str, dimensions: int, engine: Engine, capacity: int
+    ) -> None:
+        self.name, self.digest, self.capacity = name, digest, capacity
+        self.dimensions = dimensions
         self._engine = engine
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
@@ -43,9 +56,21 @@ class OnnxEncoder:
         """Raises ConfigError: an encoder writes no text."""
         self._refuse("generate text")
 
+    def stream(self, prompt: Prompt, sampling: Sampling) -> AsyncIterator[Piece]:
+        """Raises ConfigError: an encoder writes no text."""
+        self._refuse("generate text")
+
+    async def attend(self, prompt: Prompt) -> Attention:
+        """Raises ConfigError: what an encoder's fused attention looks at is not given out."""
+        self._refuse("tell its attention")
+
     def watch(self, watch: Watch) -> None:
         """Tell `watch` of the engine's work from now on."""
         self._engine.watch(watch)
+
+    async def ended(self) -> None:
+        """Returns when it was closed; raises Retryable when the engine has ended by itself."""
+        await self._engine.ended()
 
     async def close(self) -> None:
         """End the engine; what is under way fails with Retryable."""

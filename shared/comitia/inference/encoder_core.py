@@ -3,6 +3,7 @@
 Only the engine thread calls this.
 """
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from comitia.errors import ComitiaError, Poison, Retryable
 from comitia.inference.cards import Pooling
 from comitia.inference.jobs import EmbedJob, Job
 from comitia.inference.text import Text
-from comitia.ports import Embeddings, Usage, Watch
+from comitia.ports import Embeddings, Step, Usage, Watch
 
 Floats = NDArray[np.float32]
 
@@ -30,8 +31,11 @@ class States(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EncoderLimits:
-    """`batch_tokens`: texts in a batch times its longest. `jobs`: waiting or running."""
+    """`texts` in a batch, `batch_tokens`: texts in it times its longest. `jobs`: waiting or
+    running.
+    """
 
+    texts: int = 64
     batch_tokens: int = 2048
     jobs: int = 256
 
@@ -87,6 +91,10 @@ class EncoderCore:
         self._open.clear()
         self._waiting.clear()
 
+    def recover(self, error: BaseException) -> None:
+        """Fail every job: which of them a step was about is not known."""
+        self.abandon(error)
+
     def watched(self, watch: Watch) -> None:
         """Tell `watch` of the batches from now on."""
         self._watch = watch
@@ -102,6 +110,7 @@ class EncoderCore:
         batch = self._batch()
         if not batch:
             return
+        begun_s = time.perf_counter()
         try:
             vectors = self._embed([item.tokens for item in batch])
         except self._failures as error:
@@ -115,7 +124,9 @@ class EncoderCore:
                 self._open.discard(item.job)
             return
         if self._watch is not None:
-            self._watch.ran(len(batch))
+            tokens = sum(len(item.tokens) for item in batch)
+            took_s = time.perf_counter() - begun_s
+            self._watch.ran(Step(len(batch), self._limits.texts, tokens, 0, 0, 0, took_s))
         for item, vector in zip(batch, vectors, strict=True):
             item.job.vectors[item.number] = vector
             if len(item.job.vectors) == len(item.job.texts):
@@ -124,7 +135,7 @@ class EncoderCore:
     def _batch(self) -> list[_Item]:
         batch: list[_Item] = []
         longest = 0
-        while self._waiting:
+        while self._waiting and len(batch) < self._limits.texts:
             item = self._waiting[0]
             if item.job in self._open:
                 longest = max(longest, len(item.tokens))

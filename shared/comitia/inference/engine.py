@@ -2,21 +2,29 @@
 not fought over.
 
 Jobs go in from any thread, up to a bound; the core, which only the thread touches, takes them and
-works in steps. Between two steps new jobs join and cancelled ones leave.
+works in steps. Between two steps new jobs join and cancelled ones leave. A step that fails costs
+the jobs that were in it; when nothing but failing steps come, the engine ends and says so.
 """
 
+import asyncio
+import logging
 import threading
 from collections import deque
+from concurrent.futures import Future
 from typing import Any, Protocol
 
 from comitia.errors import Overloaded, Retryable
 from comitia.inference.jobs import Job
 from comitia.ports import Watch
 
+_LOG = logging.getLogger("comitia.inference")
+# Failing steps in a row after which an engine gives up.
+_FAILURES_MAX = 3
+
 
 class Core(Protocol):
-    """What the thread drives. Errors of one job end in that job's future; what `step` raises ends
-    the engine.
+    """What the thread drives. Errors of one job end in that job's future; what `step` raises is
+    an error of the core itself.
     """
 
     def add(self, job: Job[Any]) -> None:
@@ -30,6 +38,9 @@ class Core(Protocol):
 
     def held(self) -> int:
         """Jobs taken and not settled."""
+
+    def recover(self, error: BaseException) -> None:
+        """After a step that raised: fail the jobs that were at work, forget what they left."""
 
     def abandon(self, error: BaseException) -> None:
         """Fail every job that is held."""
@@ -47,6 +58,7 @@ class Engine:
         self._held = 0
         self._changed = threading.Condition()
         self._closing: BaseException | None = None
+        self._over: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name=f"engine-{name}", daemon=True)
         self._thread.start()
 
@@ -79,14 +91,27 @@ class Engine:
             self._changed.notify()
         self._thread.join()
 
+    async def ended(self) -> None:
+        """See `ports.Model`."""
+        await asyncio.shield(asyncio.wrap_future(self._over))
+
     def _run(self) -> None:
-        try:
-            while self._take():
+        failures = 0
+        while failures < _FAILURES_MAX:
+            try:
+                if not self._take():
+                    self._end(None)
+                    return
                 self._core.step()
-        except BaseException as error:
-            self._end(error)
-            raise
-        self._end(None)
+                failures = 0
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the callers must hear
+                failures += 1
+                _LOG.exception("the engine of model %s failed in a step", self._name)
+                reason = Retryable(f"The engine of model '{self._name}' failed: {error!r}")
+                if failures == _FAILURES_MAX:
+                    self._end(reason)
+                else:
+                    self._core.recover(reason)
 
     def _take(self) -> bool:
         """Move arrived jobs to the core, waiting where there is none; False once closing."""
@@ -103,7 +128,8 @@ class Engine:
             self._held = self._core.held()
             return True
 
-    def _end(self, error: BaseException | None) -> None:
+    def _end(self, error: Retryable | None) -> None:
+        """Fail what is left, and tell; `error` None where it was closed."""
         with self._changed:
             if error is not None:
                 self._closing = error
@@ -113,3 +139,7 @@ class Engine:
         self._core.abandon(reason)
         for job in waiting:
             job.fail(reason)
+        if error is None:
+            self._over.set_result(None)
+        else:
+            self._over.set_exception(reason)

@@ -14,7 +14,7 @@ def log_softmax(logits: Floats) -> NDArray[np.float64]:
     top = wide.max(-1, keepdims=True)
     # The largest of numbers with a NaN among them is NaN.
     if not np.isfinite(top).all():
-        raise _not_finite()
+        raise not_finite()
     result: NDArray[np.float64] = wide - top - np.log(np.exp(wide - top).sum(-1, keepdims=True))
     return result
 
@@ -29,7 +29,7 @@ def pick(logits: Floats, temperature: float, chance: np.random.Generator) -> int
         # A NaN is its own maximum.
         likely = int(logits.argmax())
         if not np.isfinite(logits[likely]):
-            raise _not_finite()
+            raise not_finite()
         return likely
     weights = np.exp(log_softmax(logits / np.float32(temperature))).cumsum()
     return min(
@@ -37,7 +37,8 @@ def pick(logits: Floats, temperature: float, chance: np.random.Generator) -> int
     )
 
 
-def _not_finite() -> Poison:
+def not_finite() -> Poison:
+    """What a job is told whose logits are not all numbers."""
     return Poison(
         "The model answered with numbers that are not finite; check its weights.", "NOT_FINITE"
     )

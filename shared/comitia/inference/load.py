@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from comitia.errors import ConfigError
+from comitia.inference.cache import CpuCache
 from comitia.inference.cards import ModelCard
 from comitia.inference.decoder import OnnxDecoder
-from comitia.inference.decoder_core import DecoderCore, Limits, Runner
+from comitia.inference.decoder_core import DecoderCore, Runner
 from comitia.inference.encoder import OnnxEncoder, SessionStates
 from comitia.inference.encoder_core import EncoderCore, EncoderLimits
 from comitia.inference.engine import Engine
 from comitia.inference.growing import GrowingRunner
+from comitia.inference.limits import Limits
+from comitia.inference.runner import CHUNK_TOKENS_MAX, RowRunner
 from comitia.inference.session import Threads, check_packages, open_session, runtime_errors
-from comitia.inference.slots import SlotRunner
+from comitia.inference.space import Memory, Space
 from comitia.inference.store import Built, verify
 from comitia.inference.text import Text
 
@@ -46,13 +49,21 @@ def load_model(
     limits = limits or Limits()
     if built.manifest.contract == "tokens":
         return _encoder(card, built, text, session)
-    shape = built.manifest.shape
-    if built.manifest.contract == "slots":
-        runner: Runner = SlotRunner(session, shape, limits.slots, text.context_tokens)
+    shape, context = built.manifest.shape, text.context_tokens
+    cache: Memory
+    if built.manifest.contract == "rows":
+        # A row has room behind it for what may pad it.
+        rows = limits.rows + limits.shelves
+        cache = CpuCache(shape, rows, context + CHUNK_TOKENS_MAX)
+        runner: Runner = RowRunner(session, cache)
     else:
-        runner = GrowingRunner(session, shape)
-    core = DecoderCore(text, runner, limits, runtime_errors())
-    return OnnxDecoder(card.name, built.manifest.digest, text, Engine(core, card.name, limits.jobs))
+        growing = GrowingRunner(session, shape)
+        runner, cache = growing, growing.cache
+    tokens_max = limits.cache_tokens(shape, context)
+    space = Space(cache, limits.rows, limits.shelves, tokens_max)
+    core = DecoderCore(text, runner, space, limits, runtime_errors())
+    engine = Engine(core, card.name, limits.jobs)
+    return OnnxDecoder(card.name, built.manifest.digest, text, engine, limits.rows)
 
 
 def _encoder(card: ModelCard, built: Built, text: Text, session: Any) -> OnnxEncoder:
@@ -61,4 +72,5 @@ def _encoder(card: ModelCard, built: Built, text: Text, session: Any) -> OnnxEnc
     assert pooling is not None, "a card of kind encoder has a pooling"
     core = EncoderCore(text, SessionStates(session), pooling, limits, runtime_errors())
     engine = Engine(core, card.name, limits.jobs)
-    return OnnxEncoder(card.name, built.manifest.digest, built.manifest.shape["dimensions"], engine)
+    dimensions = built.manifest.shape["dimensions"]
+    return OnnxEncoder(card.name, built.manifest.digest, dimensions, engine, limits.texts)

@@ -1,12 +1,18 @@
 """A Llama-family decoder as one fused graph, written straight from its weights.
 
-Contract "slots" (B rows, S new tokens each, K places whose logits are wanted, T tokens of cache):
-    in   input_ids int64[B, S]; past_key_values.<i>.key|value float32[B, kv_heads, T, head_dim];
-         seqlens_k int32[B] = tokens in the row after this step, less 1; total_len int32[1] = the
-         longest row after this step; logit_idx int64[K] = flat positions b*S + s
-    out  logits float32[K, vocab]; next_ids int64[K], the most likely token;
+Contract "rows": N tokens of any mix of rows in one list, B rows of cache with up to S new tokens
+each, K places whose logits are wanted, T tokens of cache a row:
+    in   input_ids int64[N]; spread int64[B, S] = for each new place of each row its token's place
+         in the list (any where a row has fewer); gathered int64[N] = b*S + s of each token;
+         seqlens_k int32[B] = tokens in the row after this step, less 1; query_seqlens int32[B] =
+         new tokens of the row, 0 where it idles; total_len int32[1], at least the longest row after
+         this step and S; logit_idx int64[K] = places in the list;
+         past_key_values.<i>.key|value float32[B, kv_heads, T, head_dim]
+    out  logits float32[K, vocab]; next_ids int64[K], the most likely token; sums float32[K], the
+         sum of the logits, not finite where one of them is not;
          present.<i>.key|value, to be bound to the memory of past_key_values, where
          GroupQueryAttention then writes new tokens in place
+Only attention sees rows: it alone is padded to S, everything else works on the N tokens that are.
 One layer: RMSNorm, q|k|v in one product (apart where q and k are normalised), GroupQueryAttention
 with the rotary positions inside, output product, SkipSimplifiedLayerNormalization with the
 residual, gate|up, SiLU(gate) * up, down. Only the wanted positions reach the head. Embedding and
@@ -24,6 +30,7 @@ from comitia.inference.cards import Form
 from comitia.inference.export.blocks import BLOCK, Blocks, stack, to_int8
 from comitia.inference.export.graph import Graph
 from comitia.inference.export.shape import Shape, Weights
+from comitia.inference.runner import CHUNK_TOKENS_MAX
 
 
 def build_decoder(
@@ -64,10 +71,11 @@ class _Decoder:
         self._tied = not weights.has("output.weight")
 
     def rotary_tables(self, positions: int) -> None:
-        """cos and sin, float32[positions, head_dim / 2]; inside the model file, so that the data
-        file holds weights alone.
+        """cos and sin, float32[positions + padding, head_dim / 2]; inside the model file, so that
+        the data file holds weights alone. What pads a row has positions behind its last one.
         """
-        angles = np.outer(np.arange(positions, dtype=np.float32), self._shape.inverse_frequency)
+        every = np.arange(positions + CHUNK_TOKENS_MAX, dtype=np.float32)
+        angles = np.outer(every, self._shape.inverse_frequency)
         self._graph.weight("cos", np.cos(angles), inline=True)
         self._graph.weight("sin", np.sin(angles), inline=True)
 
@@ -90,14 +98,17 @@ class _Decoder:
         graph, shape, stem = self._graph, self._shape, f"blk.{number}"
         normed, state = self._norm(state, branch, f"{stem}.attn_norm")
         window = shape.windows[number]
-        attention = graph.op(
+        queries = [name and self._spread(name) for name in self._queries(normed, stem)]
+        # Between the tables and query_seqlens stand position_ids, attention_bias, head_sink, the
+        # scales of a rounded cache and the weights of q_norm and k_norm: unused.
+        padded = graph.op(
             "GroupQueryAttention",
             [
-                *self._queries(normed, stem),
+                *queries,
                 *(f"past_key_values.{number}.{part}" for part in ("key", "value")),
-                *("seqlens_k", "total_len", "cos", "sin"),
+                *("seqlens_k", "total_len", "cos", "sin", *[""] * 7, "query_seqlens"),
             ],
-            [f"{stem}.attn", f"present.{number}.key", f"present.{number}.value"],
+            [f"{stem}.padded", f"present.{number}.key", f"present.{number}.value"],
             num_heads=shape.heads,
             kv_num_heads=shape.kv_heads,
             scale=shape.head_dim**-0.5,
@@ -105,6 +116,9 @@ class _Decoder:
             rotary_interleaved=0,
             **({} if window is None else {"local_window_size": window}),
         )
+        width = graph.numbers(-1, shape.heads * shape.head_dim)
+        flat = graph.op("Reshape", [padded, width], f"{stem}.places")
+        attention = graph.op("Gather", [flat, "gathered"], f"{stem}.attn", axis=0)
         added = self._linear(attention, [f"{stem}.attn_output"], f"{stem}.attn_output")
         normed, state = self._norm(state, added, f"{stem}.ffn_norm")
         return state, self._feed_forward(normed, stem)
@@ -113,8 +127,7 @@ class _Decoder:
         """Final norm, then logits and the most likely token at the wanted positions."""
         graph, weights = self._graph, self._weights
         normed, _ = self._norm(state, branch, "output_norm")
-        rows = graph.op("Reshape", [normed, graph.numbers(-1, self._shape.hidden)], "rows")
-        wanted = graph.op("Gather", [rows, "logit_idx"], "wanted", axis=0)
+        wanted = graph.op("Gather", [normed, "logit_idx"], "wanted", axis=0)
         stem = "token_embd" if self._tied else "output"
         if self._form == "fp32":
             table = graph.weight(f"{stem}.weight", weights.tensor(f"{stem}.weight"))
@@ -123,6 +136,11 @@ class _Decoder:
             blocks = self._packed([f"{stem}.weight"], bytes_only=True)
             graph.product(wanted, graph.blocks(stem, blocks), blocks, "logits")
         graph.op("ArgMax", ["logits"], "next_ids", axis=-1, keepdims=0)
+        graph.op("ReduceSum", ["logits", graph.numbers(-1)], "sums", keepdims=0)
+
+    def _spread(self, x: str) -> str:
+        """Tokens to their places in their rows: [N, width] to [B, S, width]."""
+        return self._graph.op("Gather", [x, "spread"], f"{x}.spread", axis=0)
 
     def _queries(self, x: str, stem: str) -> list[str]:
         """query, key and value inputs; "" for key and value where one product holds all three."""
@@ -137,12 +155,12 @@ class _Decoder:
             name = f"{stem}.attn_{part}"
             flat = self._linear(x, [name], name)
             split = graph.op(
-                "Reshape", [flat, graph.numbers(0, 0, heads, shape.head_dim)], f"{name}.heads"
+                "Reshape", [flat, graph.numbers(0, heads, shape.head_dim)], f"{name}.heads"
             )
             normed, _ = self._norm(split, None, f"{name}_norm")
             parts.append(
                 graph.op(
-                    "Reshape", [normed, graph.numbers(0, 0, heads * shape.head_dim)], f"{name}.flat"
+                    "Reshape", [normed, graph.numbers(0, heads * shape.head_dim)], f"{name}.flat"
                 )
             )
         return [*parts, self._linear(x, [f"{stem}.attn_v"], f"{stem}.attn_v")]
@@ -202,9 +220,9 @@ class _Decoder:
         graph.product(x, graph.blocks(f"{y}.weight", blocks), blocks, f"{y}.rounded")
         if not graph.has_output(f"{x}.sums"):
             split = graph.op(
-                "Reshape", [x, graph.numbers(0, 0, blocks.q.shape[1], BLOCK)], f"{x}.blocks"
+                "Reshape", [x, graph.numbers(0, blocks.q.shape[1], BLOCK)], f"{x}.blocks"
             )
-            graph.op("ReduceSum", [split, graph.numbers(3)], f"{x}.sums", keepdims=0)
+            graph.op("ReduceSum", [split, graph.numbers(2)], f"{x}.sums", keepdims=0)
         offset = graph.weight(f"{y}.offset", blocks.offset.T)
         graph.op(
             "Add", [f"{y}.rounded", graph.op("MatMul", [f"{x}.sums", offset], f"{y}.low")], end
@@ -228,12 +246,19 @@ def _interface(shape: Shape) -> tuple[list[ValueInfoProto], list[ValueInfoProto]
     info, floats, longs = helper.make_tensor_value_info, TensorProto.FLOAT, TensorProto.INT64
     cache: list[str | int | None] = ["B", shape.kv_heads, "T", shape.head_dim]
     parts = [f"{layer}.{part}" for layer in range(shape.layers) for part in ("key", "value")]
-    inputs = [info("input_ids", longs, ["B", "S"])]
-    inputs += [info(f"past_key_values.{part}", floats, cache) for part in parts]
-    inputs += [
+    inputs = [
+        info("input_ids", longs, ["N"]),
+        info("spread", longs, ["B", "S"]),
+        info("gathered", longs, ["N"]),
         info("seqlens_k", TensorProto.INT32, ["B"]),
+        info("query_seqlens", TensorProto.INT32, ["B"]),
         info("total_len", TensorProto.INT32, [1]),
+        info("logit_idx", longs, ["K"]),
     ]
-    inputs += [info("logit_idx", longs, ["K"])]
-    outputs = [info("logits", floats, ["K", shape.vocab]), info("next_ids", longs, ["K"])]
+    inputs += [info(f"past_key_values.{part}", floats, cache) for part in parts]
+    outputs = [
+        info("logits", floats, ["K", shape.vocab]),
+        info("next_ids", longs, ["K"]),
+        info("sums", floats, ["K"]),
+    ]
     return inputs, outputs + [info(f"present.{part}", floats, cache) for part in parts]

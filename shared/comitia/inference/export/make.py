@@ -128,7 +128,7 @@ def _build(
         weights: Weights = FolderWeights(source) if source.is_dir() else GgufWeights(source)
         nodes = build_decoder(weights, draft, recipe.form, recipe.context_tokens)
         given = weights.shape
-        contract = "slots"
+        contract = "rows"
         shape = {
             "layers": given.layers,
             "kv_heads": given.kv_heads,

@@ -1,0 +1,110 @@
+"""Running a decoder graph of contract "rows" (export/decoder.py): one run over pieces of any rows.
+
+In come pieces of texts, each for a row of the cache; out come the most likely tokens at the wanted
+places, and their logits where they are asked for. Bindings of memory are kept, so a step copies
+nothing of the cache. Not thread-safe: one engine thread calls it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comitia.inference.cache import Cache
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+Floats = NDArray[np.float32]
+
+# New tokens of a row in one step. GroupQueryAttention wants room for so many behind each row, and
+# the graph's tables of positions have it.
+CHUNK_TOKENS_MAX = 256
+
+
+class Feed(NamedTuple):
+    """New tokens of one row behind the first `past`; what the row held from there on is
+    overwritten. `wanted`: places of `tokens` whose outcome is wanted. `adapter` 0: the bare base.
+    """
+
+    row: int
+    past: int
+    tokens: Sequence[int]
+    wanted: Sequence[int]
+    adapter: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Of the wanted places, feed by feed: `next_ids` int64[K], the most likely token; `finite`
+    bool[K], whether all logits are numbers; `logits` float32[K, vocab], None where not asked for.
+    """
+
+    next_ids: NDArray[np.int64]
+    finite: NDArray[np.bool_]
+    logits: Floats | None
+
+
+class RowRunner:
+    """A session and its cache. `adapters`: the number of each adapter of the graph by name."""
+
+    def __init__(
+        self,
+        session: "onnxruntime.InferenceSession",
+        cache: Cache,
+        adapters: Mapping[str, int] | None = None,
+    ) -> None:
+        self._session, self._cache = session, cache
+        self.adapters = adapters or {}
+        self._adapts = "adapters" in {entry.name for entry in session.get_inputs()}
+        self._bindings: dict[tuple[int, bool], Any] = {}
+
+    def run(self, feeds: Sequence[Feed], *, logits: bool) -> Outcome:
+        """One step. Each row may stand once in `feeds`."""
+        rows = max(feed.row for feed in feeds) + 1
+        binding = self._bindings.get((rows, logits)) or self._bind(rows, logits)
+        for name, array in self._inputs(feeds, rows).items():
+            binding.bind_cpu_input(name, array)
+        # Bound anew each time: their size follows logit_idx. Outputs come in the order of binding,
+        # behind those of the cache.
+        names = ["next_ids", "sums", *(["logits"] if logits else [])]
+        for name in names:
+            binding.bind_output(name, "cpu")
+        self._session.run_with_iobinding(binding)
+        found = [value.numpy() for value in binding.get_outputs()[-len(names) :]]
+        return Outcome(found[0], np.isfinite(found[1]), found[2] if logits else None)
+
+    def _inputs(self, feeds: Sequence[Feed], rows: int) -> dict[str, NDArray[Any]]:
+        longest = max(len(feed.tokens) for feed in feeds)
+        spread = np.zeros((rows, longest), np.int64)
+        held, new = np.zeros(rows, np.int32), np.zeros(rows, np.int32)
+        gathered, wanted, start = [], [], 0
+        for feed in feeds:
+            size = len(feed.tokens)
+            spread[feed.row, :size] = np.arange(start, start + size)
+            gathered.append(np.arange(size) + feed.row * longest)
+            wanted += [start + place for place in feed.wanted]
+            held[feed.row], new[feed.row] = feed.past + size - 1, size
+            start += size
+        inputs: dict[str, NDArray[Any]] = {
+            "input_ids": np.concatenate([feed.tokens for feed in feeds]).astype(np.int64),
+            "spread": spread,
+            "gathered": np.concatenate(gathered),
+            "seqlens_k": held,
+            "query_seqlens": new,
+            "total_len": np.array([max(held.max() + 1, longest)], np.int32),
+            "logit_idx": np.array(wanted, np.int64),
+        }
+        if self._adapts:
+            sizes = [len(feed.tokens) for feed in feeds]
+            inputs["adapters"] = np.repeat([feed.adapter for feed in feeds], sizes)
+        return inputs
+
+    def _bind(self, rows: int, logits: bool) -> Any:
+        """Two for each number of rows: an output that was bound once stays bound."""
+        binding = self._session.io_binding()
+        self._cache.bind(binding, rows)
+        self._bindings[rows, logits] = binding
+        return binding
