@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from comitia.config import AgentSettings, load
 from comitia.errors import ConfigError
-from comitia.inference.decoder_core import Limits
+from comitia.inference.limits import Limits
 from comitia.runtime.service import Service
 from comitia.telemetry.setup import setup, tracers
 from comitia.testing import ScriptedModel

@@ -16,7 +16,7 @@ from comitia.cards import card_key
 from comitia.config import AgentSettings
 from comitia.effects import Effect, Publish, Recorded
 from comitia.inference.cards import find_card
-from comitia.inference.decoder_core import Limits
+from comitia.inference.limits import Limits
 from comitia.inference.load import load_model
 from comitia.ports import TopicSpec
 from comitia.runtime.context import Runtime
