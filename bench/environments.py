@@ -33,6 +33,8 @@ def environment(name: str) -> Path:
         make = [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)]
         subprocess.run(make, check=True)
         install = [uv, "pip", "install", "--quiet", "--require-hashes", "--python", str(python)]
+        # A lock is complete, and inference.lock leaves out what torch asks for and no CPU loads.
+        install.append("--no-deps")
         subprocess.run([*install, "-r", str(lock)], check=True)
         stamp.touch()
     return python
