@@ -1,4 +1,6 @@
-"""From logits to log-likelihoods and tokens. Pure arithmetic on numpy arrays."""
+"""From logits to log-likelihoods. Pure arithmetic on numpy arrays."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,35 +8,44 @@ from numpy.typing import NDArray
 from comitia.errors import Poison
 
 Floats = NDArray[np.float32]
+Ids = NDArray[np.int64]
 
 
 def log_softmax(logits: Floats) -> NDArray[np.float64]:
     """ln softmax over the last axis, in float64. Raises Poison (NOT_FINITE)."""
-    wide = logits.astype(np.float64)
-    top = wide.max(-1, keepdims=True)
-    # The largest of numbers with a NaN among them is NaN.
-    if not np.isfinite(top).all():
-        raise not_finite()
-    result: NDArray[np.float64] = wide - top - np.log(np.exp(wide - top).sum(-1, keepdims=True))
+    result: NDArray[np.float64] = logits.astype(np.float64) - log_total(logits)[..., None]
     return result
 
 
-def pick(logits: Floats, temperature: float, chance: np.random.Generator) -> int:
-    """The next token from logits float32[vocab]; at temperature 0 the most likely, first on a tie.
+def log_total(logits: Floats) -> NDArray[np.float64]:
+    """ln of the sum of exp(logits) over the last axis; a logit less this is its token's ln p.
 
-    Otherwise the draw inverts the cumulative distribution of softmax(logits / temperature) at one
-    uniform number.
+    The exponentials are float32, 12 times as fast as in float64, and their sum is float64: it is
+    within 1e-6 of the exact value. Raises Poison (NOT_FINITE).
     """
-    if temperature == 0.0:
-        # A NaN is its own maximum.
-        likely = int(logits.argmax())
-        if not np.isfinite(logits[likely]):
-            raise not_finite()
-        return likely
-    weights = np.exp(log_softmax(logits / np.float32(temperature))).cumsum()
-    return min(
-        int(np.searchsorted(weights, chance.random() * weights[-1], "right")), len(logits) - 1
-    )
+    top = highest(logits)
+    shares = np.exp(logits - top)
+    total: NDArray[np.float64] = top[..., 0] + np.log(shares.sum(-1, dtype=np.float64))
+    return total
+
+
+def highest(logits: Floats) -> NDArray[Any]:
+    """float32[..., 1]: the most of the last axis. Raises Poison (NOT_FINITE)."""
+    # The largest of numbers with a NaN among them is NaN.
+    top: NDArray[Any] = logits.max(-1, keepdims=True)
+    if not np.isfinite(top).all():
+        raise not_finite()
+    return top
+
+
+def likeliest(logits: Floats, count: int) -> Ids:
+    """The `count` most likely tokens of float32[vocab], most likely first; of equals the lower
+    number first.
+    """
+    count = min(count, len(logits))
+    # All that are as likely as the last of them, so that equals are told apart by number alone.
+    found = np.flatnonzero(logits >= np.partition(logits, -count)[-count])
+    return found[np.argsort(-logits[found], kind="stable")][:count]
 
 
 def not_finite() -> Poison:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,8 +12,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from comitia.errors import ConfigError, Poison
+from comitia.inference.constraints import Grammars
 
-_REPLACEMENT = "\ufffd"
+# Stands for bytes that are no character.
+REPLACEMENT = "\ufffd"
 _PREFIXES_KEPT = 64
 
 
@@ -23,7 +25,7 @@ class Text:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._name = name
+        self._name, self._folder = name, folder
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
@@ -31,6 +33,9 @@ class Text:
         self.context_tokens: int = facts["context_tokens"]
         numbers = [self._tokenizer.token_to_id(end) for end in facts["ends"]]
         self.ends = frozenset(number for number in numbers if number is not None)
+        added = self._tokenizer.get_added_tokens_decoder()
+        # Tokens that leave no trace in a text.
+        self.special = frozenset(number for number, token in added.items() if token.special)
         self._bos: str | None = facts["bos"]
         # What the model's own rules put before every text: [bos] or nothing.
         self._opening: list[int] = self._tokenizer.encode("").ids
@@ -79,8 +84,28 @@ class Text:
         """Text of the tokens; special ones leave no trace, nor does a character that is cut off at
         the end.
         """
+        return self.decode_all(tokens).rstrip(REPLACEMENT)
+
+    def decode_all(self, tokens: Sequence[int]) -> str:
+        """As `decode`, with U+FFFD for a character that is cut off."""
         text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True)
-        return text.rstrip(_REPLACEMENT)
+        return text
+
+    def token_text(self, token: int) -> str:
+        """The text of one token amid others, special ones by name; U+FFFD for part of a
+        character.
+        """
+        if token in self.special:
+            return str(self._tokenizer.id_to_token(token))
+        # Behind another token: a decoder may drop the space at the beginning of a text.
+        anchor = self._tokenizer.encode("a", add_special_tokens=False).ids
+        return self.decode_all([*anchor, token])[len(self.decode_all(anchor)) :]
+
+    @cached_property
+    def grammars(self) -> Grammars:
+        """Constraints for texts of this model."""
+        tokens = self._tokenizer.get_vocab_size()
+        return Grammars(self._folder / "tokenizer.json", tokens, self.ends)
 
     def render(self, messages: Sequence[tuple[str, str]], *, open_turn: bool) -> str:
         """(role, content) pairs through the chat template. Raises ConfigError without one, Poison
