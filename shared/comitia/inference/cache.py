@@ -43,7 +43,8 @@ class CpuCache:
     ) -> None:
         self.tokens = tokens
         sizes = (shape["layers"], 2, rows, shape["kv_heads"], tokens, shape["head_dim"])
-        self._memory = mmap.mmap(-1, int(np.prod(sizes, dtype=np.int64)) * np.dtype(dtype).itemsize)
+        bytes_ = int(np.prod(sizes, dtype=np.int64)) * np.dtype(dtype).itemsize
+        self._memory = _own_memory(bytes_)
         if hasattr(mmap, "MADV_NOHUGEPAGE"):
             # Huge pages would take whole rows at the first token.
             self._memory.madvise(mmap.MADV_NOHUGEPAGE)
@@ -76,3 +77,11 @@ class CpuCache:
             high -= high % mmap.PAGESIZE
             if low < high:
                 self._memory.madvise(mmap.MADV_DONTNEED, low, high - low)
+
+
+def _own_memory(size: int) -> mmap.mmap:
+    """Zeros that cost nothing until they are written."""
+    if not hasattr(mmap, "MAP_PRIVATE"):
+        return mmap.mmap(-1, size)
+    # Python's default is shared memory, whose pages MADV_DONTNEED does not give back.
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

@@ -16,7 +16,7 @@ from comitia.errors import ComitiaError, Retryable
 from comitia.inference.jobs import AnyJob, GenerateJob, ScoreJob
 from comitia.inference.likelihood import not_finite
 from comitia.inference.limits import Limits
-from comitia.inference.queue import Queue, Ready
+from comitia.inference.queue import Queue, Ready, refusal
 from comitia.inference.runner import Feed, Floats, Outcome
 from comitia.inference.space import Prefix, Space
 from comitia.inference.text import Text
@@ -51,6 +51,8 @@ class DecoderCore:
         self._failures = failures
         self._watch: Watch | None = None
         self._queue = Queue(text, runner.adapters, space)
+        # Begun, and perhaps settled since: nobody is forgotten whatever breaks in between.
+        self._begun: list[AnyJob] = []
         self._readings: list[Reading] = []
         self._writers: list[Writer] = []
         self._weighing = Weighing(space, self._readings)
@@ -74,8 +76,9 @@ class DecoderCore:
 
     def recover(self, error: BaseException) -> None:
         """Fail the jobs at work and forget what the cache holds; those that wait may go on."""
-        for work in self._at_work():
-            work.job.fail(error)
+        for job in self._begun:
+            job.fail(error)
+        self._begun.clear()
         self._readings.clear()
         self._writers.clear()
         self._weighing.clear()
@@ -90,6 +93,7 @@ class DecoderCore:
 
     def step(self) -> None:
         """Let in what there is room for, and run one step."""
+        self._begun = [job for job in self._begun if not job.future.done()]
         while ready := self._queue.next(self._is_coming):
             self._begin(ready)
         self._weighing.share_out()
@@ -117,12 +121,13 @@ class DecoderCore:
 
     def _begin(self, ready: Ready) -> None:
         job, plan, row = ready
+        self._begun.append(job)
+        cached = self._space.start_from(plan.prefix, row)
         try:
-            cached = self._space.start_from(plan.prefix, row)
             reading = self._reading(ready, cached)
-        except ComitiaError as error:
+        except Exception as error:  # noqa: BLE001 - one request's slip is not the engine's
             self._space.end(row)
-            job.fail(error)
+            job.fail(refusal(error))
             return
         reading.done = cached
         reading.keep = 0 if self._space.holds(plan.prefix) else len(plan.prefix.tokens)
@@ -187,7 +192,7 @@ class DecoderCore:
             self._space.keep(prefix, reading.row)
         if reading.over:
             self._readings.remove(reading)
-        if len(ids):
+        if reading.scored or reading.over:
             reading.then(reading, ids, logits)
 
     def _prompt_read(

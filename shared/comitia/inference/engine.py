@@ -96,9 +96,12 @@ class Engine:
         await asyncio.shield(asyncio.wrap_future(self._over))
 
     def _run(self) -> None:
-        failures = 0
+        failures, reason = 0, None
         while failures < _FAILURES_MAX:
             try:
+                if reason is not None:
+                    self._core.recover(reason)
+                    reason = None
                 if not self._take():
                     self._end(None)
                     return
@@ -108,10 +111,7 @@ class Engine:
                 failures += 1
                 _LOG.exception("the engine of model %s failed in a step", self._name)
                 reason = Retryable(f"The engine of model '{self._name}' failed: {error!r}")
-                if failures == _FAILURES_MAX:
-                    self._end(reason)
-                else:
-                    self._core.recover(reason)
+        self._end(reason)
 
     def _take(self) -> bool:
         """Move arrived jobs to the core, waiting where there is none; False once closing."""
@@ -136,10 +136,13 @@ class Engine:
             waiting = list(self._arrived)
             self._arrived.clear()
         reason = Retryable(f"The engine of model '{self._name}' has ended: {self._closing}")
-        self._core.abandon(reason)
-        for job in waiting:
-            job.fail(reason)
-        if error is None:
-            self._over.set_result(None)
-        else:
-            self._over.set_exception(reason)
+        try:
+            self._core.abandon(reason)
+        finally:
+            # Whatever else is broken, nobody waits in vain.
+            for job in waiting:
+                job.fail(reason)
+            if error is None:
+                self._over.set_result(None)
+            else:
+                self._over.set_exception(reason)

@@ -16,6 +16,15 @@ from comitia.inference.space import Prefix, Space
 from comitia.inference.text import Text
 
 
+def refusal(error: Exception) -> ComitiaError:
+    """What a request is told that cannot be begun."""
+    if isinstance(error, ComitiaError):
+        return error
+    told = Poison(f"The request cannot be read: {type(error).__name__}: {error}", "BAD_REQUEST")
+    told.__cause__ = error
+    return told
+
+
 class Ready(NamedTuple):
     """A job that can begin in `row`."""
 
@@ -62,9 +71,9 @@ class Queue:
                 return None
             try:
                 plan = waiting.plan = waiting.plan or self._plan(waiting.job)
-            except ComitiaError as error:
+            except Exception as error:  # noqa: BLE001 - one request's slip is not the engine's
                 self._waiting.remove(waiting)
-                waiting.job.fail(error)
+                waiting.job.fail(refusal(error))
                 continue
             if is_coming(plan.prefix):
                 continue

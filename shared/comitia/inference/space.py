@@ -34,7 +34,7 @@ class Space:
     """`rows` for work and `shelves` for prefixes in `memory`, with `tokens_max` in all of them."""
 
     def __init__(self, memory: Memory, rows: int, shelves: int, tokens_max: int) -> None:
-        self._memory = memory
+        self._memory, self._rows = memory, rows
         self.tokens_max = tokens_max // BUCKET_TOKENS * BUCKET_TOKENS
         self._free = list(range(rows))
         self._shelves = list(range(rows, rows + shelves))
@@ -86,10 +86,10 @@ class Space:
         """Keep what `row` begins with, where there is room without dropping work."""
         if prefix in self._kept:
             return
-        if not self._shelves and self._kept:
-            self._drop_oldest()
-        if not self._shelves or not self._make_room(len(prefix.tokens)):
+        if not (self._shelves or self._kept) or not self._make_room(len(prefix.tokens)):
             return
+        if not self._shelves:
+            self._drop_oldest()
         shelf = self._shelves.pop()
         self._reserve(shelf, len(prefix.tokens))
         self._memory.copy(row, shelf, len(prefix.tokens))
@@ -105,12 +105,9 @@ class Space:
 
     def forget(self) -> None:
         """Nothing is at work and nothing is kept."""
-        for row, reserved in enumerate(self._reserved):
-            if reserved:
-                self._reserved[row] = 0
-                if row not in self._kept.values():
-                    heapq.heappush(self._free, row)
-        self._shelves += self._kept.values()
+        self._reserved = [0] * len(self._reserved)
+        self._free = list(range(self._rows))
+        self._shelves = list(range(self._rows, len(self._reserved)))
         self._kept.clear()
 
     def _make_room(self, tokens: int) -> bool:

@@ -26,9 +26,9 @@ class Reading:
     there.
 
     `keep`: how many tokens the row will begin with that are worth keeping, 0 for none. `scored`:
-    the logits at every token are wanted, else at the last one alone. `then` is called after a
-    piece with wanted tokens, with what the graph gave for them: most likely tokens int64[K], and
-    logits float32[K, vocab] where `needs_logits`.
+    the logits at every token are wanted, else at the last one alone. `then` is called after each
+    piece that is scored, else after the last one, with what the graph gave for the wanted places:
+    most likely tokens int64[K], and logits float32[K, vocab] where `needs_logits`.
     """
 
     job: AnyJob
@@ -43,17 +43,19 @@ class Reading:
     needs_logits: bool = True
 
     def feed(self, tokens_max: int) -> Feed:
-        """The next piece; it ends where what is worth keeping does."""
+        """The next piece; it ends where what is worth keeping does. There too an outcome is wanted:
+        what is not finite must not be kept.
+        """
         if self.scored:
             tokens_max = min(tokens_max, SCORED_TOKENS_MAX)
         end = min(self.done + tokens_max, len(self.tokens))
         if self.done < self.keep < end:
             end = self.keep
         places = range(end - self.done)
-        wanted = places if self.scored or end == len(self.tokens) else places[:0]
-        wanted = wanted if self.scored else wanted[-1:]
+        if not self.scored:
+            places = places[-1:] if end in (self.keep, len(self.tokens)) else places[:0]
         return Feed(
-            self.row, self.start + self.done, self.tokens[self.done : end], wanted, self.adapter
+            self.row, self.start + self.done, self.tokens[self.done : end], places, self.adapter
         )
 
     @property
