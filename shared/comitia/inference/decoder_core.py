@@ -172,28 +172,31 @@ class DecoderCore:
         if work not in self._at_work():
             # Its job has failed in this step, over another of its options.
             return
+        if not outcome.finite[places].all():
+            self._fail(work.job, not_finite())
+            return
+        if isinstance(work, Reading):
+            self._advance(work, len(feed.tokens))
+            if not (work.scored or work.over):
+                return
         ids = outcome.next_ids[places]
         logits = None if outcome.logits is None else outcome.logits[places]
         try:
-            if not outcome.finite[places].all():
-                raise not_finite()
             if isinstance(work, Writer):
                 work.length += 1
                 self._write(work, int(ids[0]), logits)
             else:
-                self._advance(work, len(feed.tokens), ids, logits)
-        except ComitiaError as error:
-            self._fail(work.job, error)
+                work.then(work, ids, logits)
+                if work.over:
+                    self._readings.remove(work)
+        except Exception as error:  # noqa: BLE001 - one request's slip is not the engine's
+            self._fail(work.job, refusal(error))
 
-    def _advance(self, reading: Reading, tokens: int, ids: Ids, logits: Floats | None) -> None:
+    def _advance(self, reading: Reading, tokens: int) -> None:
         reading.done += tokens
         if reading.done == reading.keep:
             prefix = Prefix(reading.adapter, reading.tokens[: reading.keep])
             self._space.keep(prefix, reading.row)
-        if reading.over:
-            self._readings.remove(reading)
-        if reading.scored or reading.over:
-            reading.then(reading, ids, logits)
 
     def _prompt_read(
         self, writing: Writing, reading: Reading, ids: Ids, logits: Floats | None
@@ -220,9 +223,9 @@ class DecoderCore:
 
     def _leave(self, job: AnyJob) -> None:
         """Free every row of a job."""
-        for work in self._at_work():
-            if work.job is job:
-                self._space.end(work.row)
+        # What was read and goes on otherwise has its row from there.
+        for row in {work.row for work in self._at_work() if work.job is job}:
+            self._space.end(row)
         self._readings[:] = [reading for reading in self._readings if reading.job is not job]
         self._writers[:] = [writer for writer in self._writers if writer.job is not job]
         self._weighing.leave(job)

@@ -17,10 +17,10 @@ from comitia.inference.text import Text
 
 
 def refusal(error: Exception) -> ComitiaError:
-    """What a request is told that cannot be begun."""
+    """What a request is told over which something broke."""
     if isinstance(error, ComitiaError):
         return error
-    told = Poison(f"The request cannot be read: {type(error).__name__}: {error}", "BAD_REQUEST")
+    told = Poison(f"The request cannot be met: {type(error).__name__}: {error}", "BAD_REQUEST")
     told.__cause__ = error
     return told
 

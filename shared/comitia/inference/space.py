@@ -66,9 +66,10 @@ class Space:
         return row
 
     def end(self, row: int) -> None:
-        """The work in `row` is over."""
-        self._reserved[row] = 0
-        heapq.heappush(self._free, row)
+        """The work in `row` is over; nothing where it was already."""
+        if self._reserved[row]:
+            self._reserved[row] = 0
+            heapq.heappush(self._free, row)
 
     def start_from(self, prefix: Prefix, row: int) -> int:
         """Copy the longest common beginning with a kept prefix to `row`; its tokens."""
