@@ -1,5 +1,5 @@
-"""The peers of bench.transport in environments that this makes: calfkit and Ray Serve, pinned with
-hashes in bench/peers/.
+"""The environments of the benchmarks' peers, pinned with hashes in bench/peers/, and those peers of
+bench.transport that answer in one call: calfkit and Ray Serve.
 
 In: a peer's name, a broker where it needs one. Out: its figures. Environments lie in Comitia's
 cache directory and are made anew when their lock changes; the first run downloads them.
@@ -40,14 +40,10 @@ def environment(name: str) -> Path:
     return python
 
 
-def versions() -> dict[str, str]:
-    """What is asked for of each peer, pinned."""
-    lines = [line for name in ("calfkit", "ray") for line in _asked(name)]
-    return dict(line.split("==", 1) for line in lines)
-
-
-def _asked(name: str) -> list[str]:
-    return (PEERS / f"{name}.in").read_text().split()
+def asked_versions(*names: str) -> dict[str, str]:
+    """What is asked for of these peers, pinned."""
+    lines = [line for name in names for line in (PEERS / f"{name}.in").read_text().splitlines()]
+    return dict(line.split("==", 1) for line in lines if not line.startswith("#"))
 
 
 def calfkit(bootstrap: str, tasks: int, singles: int, log: Path) -> Figures:

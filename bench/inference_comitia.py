@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bench.common import ROOT
 from bench.peers import inference_worker
@@ -24,10 +24,10 @@ from comitia.ports import Generation, Model, Prompt, Sampling, Step
 CARD = "smollm2-135m-instruct"
 
 
-def card_of(form: Form) -> ModelCard:
+def card_of(form: str) -> ModelCard:
     """The demo's decoder in one of its forms; what its build holds is not written down for all."""
     card = find_card(ROOT / "models", CARD)
-    return replace(card, built=(), recipe=replace(card.recipe, form=form))
+    return replace(card, built=(), recipe=replace(card.recipe, form=cast("Form", form)))
 
 
 class Steps:

@@ -115,7 +115,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(chosen, parts, Path(folder))
     made = report(figures, goals(figures), PACKAGES)
-    made["versions"] |= {"kafka": KAFKA} | environments.versions()
+    made["versions"] |= {"kafka": KAFKA} | environments.asked_versions("calfkit", "ray")
     show(made, chosen.json, hidden="us/decision")
 
 

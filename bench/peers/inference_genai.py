@@ -11,15 +11,15 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import inference_worker
+import inference_worker  # type: ignore[import-not-found]
 import numpy as np
-import onnxruntime_genai as genai
+import onnxruntime_genai as genai  # type: ignore[import-not-found]
 from inference_worker import StaticBatches, Written
 
 SESSION = {"intra_op_num_threads": 2, "session.intra_op.allow_spinning": "1"}
 
 
-class Genai(StaticBatches):
+class Genai(StaticBatches):  # type: ignore[misc]
     """A Generator for each batch, whose buffer holds just what will be written."""
 
     def __init__(self, folder: str) -> None:

@@ -12,8 +12,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import inference_worker
-import torch
+import inference_worker  # type: ignore[import-not-found]
+import torch  # type: ignore[import-not-found]
 from inference_worker import StaticBatches, Written
 
 THREADS = 2
@@ -30,7 +30,7 @@ class Stamps:
         return torch.zeros(len(tokens), dtype=torch.bool)
 
 
-class HuggingFace(StaticBatches):
+class HuggingFace(StaticBatches):  # type: ignore[misc]
     """A causal language model under transformers' `generate`."""
 
     def __init__(self, model: Any) -> None:
@@ -66,7 +66,7 @@ def load(kind: str, folder: str) -> Any:
     """The model, in float32."""
     torch.set_num_threads(THREADS)
     if kind == "transformers":
-        from transformers import AutoModelForCausalLM
+        from transformers import AutoModelForCausalLM  # type: ignore[import-not-found]
 
         return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     import onnxruntime

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import inference_worker
-import xllamacpp
+import inference_worker  # type: ignore[import-not-found]
+import xllamacpp  # type: ignore[import-not-found]
 from inference_worker import Prompt
 
 ROWS, TOKENS = 16, 512
