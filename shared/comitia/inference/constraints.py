@@ -7,6 +7,7 @@ can be kept exactly, and Rust's regular expressions without looking around
 (https://github.com/guidance-ai/llguidance).
 """
 
+import json
 from collections.abc import Set
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,6 @@ from threading import Lock
 
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
-from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
 from comitia.errors import ConfigError, Poison
 from comitia.inference.sampling import Mask
@@ -28,14 +28,12 @@ class Constraint:
 
     def __init__(self, matcher: LLMatcher, tokens: int) -> None:
         self._matcher, self._tokens = matcher, tokens
-        self._bits = allocate_token_bitmask(1, tokens)
 
     def allowed(self) -> Mask:
         """bool[vocab]: the tokens that can follow; an end token where the text can end."""
-        fill_next_token_bitmask(self._matcher, self._bits)
+        packed = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
         self._check()
-        bits = np.unpackbits(self._bits.view(np.uint8)[0], count=self._tokens, bitorder="little")
-        return bits.view(np.bool_)
+        return np.unpackbits(packed, count=self._tokens, bitorder="little").view(np.bool_)
 
     def add(self, token: int) -> bool:
         """Go on by an allowed token; whether the text is complete and nothing can follow."""
@@ -47,7 +45,7 @@ class Constraint:
         if self._matcher.is_error():
             raise Poison(
                 "The text cannot be kept to its constraint any further: "
-                f"{_first_line(self._matcher.get_error())}. Make the schema or regex simpler.",
+                f"{_short(self._matcher.get_error())}. Make the schema or regex simpler.",
                 "BAD_CONSTRAINT",
             )
 
@@ -70,9 +68,8 @@ class Grammars:
         Raises Poison (BAD_CONSTRAINT) for what cannot be compiled, ConfigError for a tokenizer that
         cannot be constrained.
         """
-        with self._lock:
-            matcher = self._compiled(json_schema, regex)
-            return Constraint(matcher.deep_copy(), self._tokens)
+        matcher = self._compiled(json_schema, regex)
+        return Constraint(matcher.deep_copy(), self._tokens)
 
     def _compile(self, json_schema: str, regex: str) -> LLMatcher:
         kind, written = ("JSON schema", json_schema) if json_schema else ("regex", regex)
@@ -80,47 +77,53 @@ class Grammars:
             raise _refused(kind, f"it has more than {_CHARACTERS_MAX} characters")
         try:
             grammar = (
-                LLMatcher.grammar_from_json_schema(
-                    json_schema,
-                    overrides={
-                        "whitespace_flexible": False,
-                        "item_separator": ", ",
-                        "key_separator": ": ",
-                    },
-                )
-                if json_schema
-                else LLMatcher.grammar_from_regex(regex)
+                _json_grammar(json_schema) if json_schema else LLMatcher.grammar_from_regex(regex)
             )
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _refused(kind, str(error)) from error
         limits = LLParserLimits(verbose_errors=False)
         matcher = LLMatcher(self._loaded(), grammar, log_level=0, limits=limits)
+        # What no text satisfies is only seen when the first tokens are asked for.
+        matcher.compute_bitmask()
         if matcher.is_error():
             raise _refused(kind, matcher.get_error())
-        if matcher.is_stopped() and not matcher.is_accepting():
-            raise _refused(kind, "no text satisfies it")
         return matcher
 
     def _loaded(self) -> LLTokenizer:
         """Read at the first constraint: it takes a third of a second that most never need."""
-        if self._tokenizer is None:
-            try:
-                self._tokenizer = LLTokenizer(
-                    self._path.read_text(encoding="utf-8"),
-                    n_vocab=self._tokens,
-                    eos_token=sorted(self._ends) or None,
-                )
-            except ValueError as error:
-                raise ConfigError(
-                    f"Texts of this model cannot be constrained, its tokenizer is refused: {error}"
-                ) from error
-        return self._tokenizer
+        with self._lock:
+            if self._tokenizer is None:
+                try:
+                    self._tokenizer = LLTokenizer(
+                        self._path.read_text(encoding="utf-8"),
+                        n_vocab=self._tokens,
+                        eos_token=sorted(self._ends) or None,
+                    )
+                except ValueError as error:
+                    raise ConfigError(
+                        "Texts of this model cannot be constrained; its tokenizer is refused: "
+                        f"{error}"
+                    ) from error
+            return self._tokenizer
+
+
+def _json_grammar(json_schema: str) -> str:
+    """Without free white space, unless the schema brings an "x-guidance" of its own."""
+    schema = json.loads(json_schema)
+    if not isinstance(schema, dict):
+        raise ValueError("it must be a JSON object")
+    return LLMatcher.grammar_from_json_schema(
+        schema, {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+    )
 
 
 def _refused(kind: str, reason: str) -> Poison:
-    return Poison(f"The {kind} cannot be compiled: {_first_line(reason)}.", "BAD_CONSTRAINT")
+    return Poison(f"The {kind} cannot be compiled: {_short(reason)}.", "BAD_CONSTRAINT")
 
 
-def _first_line(message: str) -> str:
-    lines = [line.strip() for line in message.splitlines() if line.strip(" ^\t")]
-    return " ".join(lines[:4]).rstrip(".")
+def _short(message: str) -> str:
+    """What llguidance says, in one line, without its drawings and its tags."""
+    if message.startswith("NoExtension"):
+        return "no text satisfies it"
+    lines = [line.strip() for line in message.splitlines()]
+    return " ".join(line for line in lines if line.strip("^<>") not in ("", "non-verbose/"))[:400]

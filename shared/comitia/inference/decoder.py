@@ -37,7 +37,7 @@ class OnnxDecoder:
         """Text after the prompt. Raises Poison, Overloaded, Retryable; ConfigError for sampling
         that cannot be.
         """
-        check(sampling)
+        await self._prepare(sampling)
         job = GenerateJob(prompt=prompt, sampling=sampling)
         self._engine.submit(job)
         return await asyncio.wrap_future(job.future)
@@ -46,7 +46,7 @@ class OnnxDecoder:
         """The text of `generate` as it is written; the last piece carries the result. Raises as
         `generate` does.
         """
-        check(sampling)
+        await self._prepare(sampling)
         loop = asyncio.get_running_loop()
         texts: asyncio.Queue[str | None] = asyncio.Queue()
 
@@ -65,6 +65,15 @@ class OnnxDecoder:
             yield Piece("", await future)
         finally:
             future.cancel()
+
+    async def _prepare(self, sampling: Sampling) -> None:
+        """Refuse what cannot be done; a constraint is compiled here and not by the engine's thread,
+        which would hold up the others.
+        """
+        check(sampling)
+        if sampling.json_schema or sampling.regex:
+            begin = self._text.grammars.begin
+            await asyncio.to_thread(begin, sampling.json_schema, sampling.regex)
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """Raises ConfigError: a decoder gives no embeddings."""
