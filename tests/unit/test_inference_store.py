@@ -72,6 +72,16 @@ def test_a_missing_a_damaged_and_an_older_build(card: ModelCard, tmp_path: Path)
         verify(longer, tmp_path)
 
 
+def test_a_build_of_another_version_is_refused_and_built_anew(
+    card: ModelCard, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "models/tiny/built/manifest.json"
+    manifest.write_text(manifest.read_text().replace('"rows"', '"slots"'))
+    with pytest.raises(ConfigError, match=r"another version of Comitia \(contract 'slots'.*--force"):
+        load_model(card, tmp_path)
+    assert ensure(card, tmp_path).manifest.contract == "rows"
+
+
 def test_a_pinned_digest_holds(card: ModelCard, tmp_path: Path) -> None:
     data = verify(card, tmp_path).manifest.files["model.onnx.data"]
     assert verify(replace(card, built=(("model.onnx.data", data),)), tmp_path)

@@ -22,6 +22,8 @@ from comitia.errors import ConfigError
 from comitia.inference.cards import ModelCard
 
 MANIFEST = "manifest.json"
+# What this version serves; a graph of another contract was built by another version.
+CONTRACTS = ("rows", "growing", "tokens")
 _CHUNK = 1 << 20
 
 
@@ -145,6 +147,11 @@ def read_manifest(card: ModelCard, cache_dir: Path) -> Manifest:
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         facts.pop("digest")
+        if facts["contract"] not in CONTRACTS:
+            raise ConfigError(
+                f"Model '{card.name}' was built by another version of Comitia (contract "
+                f"{facts['contract']!r}, here {', '.join(CONTRACTS)}); {remedy}"
+            )
         manifest = Manifest(**facts)
     except FileNotFoundError as error:
         raise ConfigError(
