@@ -1,8 +1,8 @@
 """Say, before anything is downloaded, whether Comitia can run here; needs nothing but Python.
 
 Comes in: the running interpreter. Goes out: exit code 0, or 2 with a sentence on what to change.
-ONNX Runtime decides: it is published for Linux with glibc 2.28 (x86-64, ARM64) and for macOS 14
-(ARM64).
+ONNX Runtime and llguidance decide: the one is published for Linux (x86-64, ARM64) and macOS 14
+(ARM64), the other for Linux with glibc 2.31.
 """
 
 import platform
@@ -10,7 +10,7 @@ import sys
 from typing import NamedTuple
 
 PYTHON_OLDEST, PYTHON_NEWEST = (3, 11), (3, 13)
-GLIBC_OLDEST = (2, 28)
+GLIBC_OLDEST = (2, 31)
 MACOS_OLDEST = (14,)
 PROCESSORS = {"Linux": {"x86_64", "aarch64"}, "Darwin": {"arm64"}}
 
@@ -48,11 +48,11 @@ def obstacle(machine: Machine) -> str | None:
     oldest = GLIBC_OLDEST if machine.system == "Linux" else MACOS_OLDEST
     if _numbers(machine.release) < oldest:
         wanted = {
-            "Linux": "glibc 2.28 or newer (Debian 10, Ubuntu 20.04, RHEL 8)",
+            "Linux": "glibc 2.31 or newer (Debian 11, Ubuntu 20.04, RHEL 9)",
             "Darwin": "macOS 14 or newer",
         }[machine.system]
         return (
-            f"ONNX Runtime, which runs the models, needs {wanted}, and this system has "
+            f"What runs the models (ONNX Runtime, llguidance) needs {wanted}, and this system has "
             f"{machine.release}. Update the system."
         )
     return None

@@ -9,7 +9,7 @@ from scripts.check_platform import Machine, obstacle, this_machine
     "machine",
     [
         Machine("Linux", "x86_64", (3, 11), "glibc", "2.36"),
-        Machine("Linux", "aarch64", (3, 13), "glibc", "2.28"),
+        Machine("Linux", "aarch64", (3, 13), "glibc", "2.31"),
         Machine("Darwin", "arm64", (3, 11), "", "14.5"),
         this_machine(),
     ],
@@ -24,7 +24,7 @@ def test_supported_machines_are_let_in(machine: Machine) -> None:
         (Machine("Linux", "x86_64", (3, 10), "glibc", "2.36"), "this is 3.10"),
         (Machine("Linux", "x86_64", (3, 14), "glibc", "2.36"), "make PYTHON="),
         (Machine("Linux", "x86_64", (3, 11), "", ""), "musl"),
-        (Machine("Linux", "x86_64", (3, 11), "glibc", "2.17"), "needs glibc 2.28 or newer"),
+        (Machine("Linux", "x86_64", (3, 11), "glibc", "2.28"), "needs glibc 2.31 or newer"),
         (Machine("Linux", "riscv64", (3, 11), "glibc", "2.36"), "for Linux on riscv64"),
         (Machine("Darwin", "arm64", (3, 11), "", "13.6.1"), "needs macOS 14 or newer"),
         (Machine("Darwin", "x86_64", (3, 11), "", "14.5"), "for Darwin on x86_64"),
