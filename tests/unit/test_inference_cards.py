@@ -59,7 +59,7 @@ def test_a_path_source_lies_beside_its_card(tmp_path: Path) -> None:
         ('"1.0"', "1.0", "'source.version' must be text"),
         ("bytes: 10", "bytes: ten", "'source.bytes' must be a whole number"),
         (f"bytes: 10\n  sha256: {DIGEST}", "bytes: 10\n  sha256: abc", "'source.sha256' must be"),
-        ("form: int8", "form: int2", "'recipe.form' must be one of fp32, int8, native"),
+        ("form: int8", "form: int2", "'recipe.form' must be one of fp32, fp16, bf16, int8"),
         ("form: int8", "form: int8\n  seed: 1", "'recipe.seed' is not known here"),
         ("builder: direct", "builder: optimum", "'recipe.form' must be fp32"),
         ("context_tokens: 512", "context_tokens: true", "'recipe.context_tokens' must be a whole"),

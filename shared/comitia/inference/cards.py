@@ -17,7 +17,7 @@ from comitia.inference.fields import Fields
 
 Kind = Literal["decoder", "encoder"]
 Builder = Literal["direct", "optimum"]
-Form = Literal["fp32", "int8", "native"]
+Form = Literal["fp32", "fp16", "bf16", "int8", "native"]
 Pooling = Literal["mean", "cls"]
 
 # What is being done, units done, units in all (0 where that is not known); units are bytes or
@@ -71,8 +71,8 @@ class Recipe:
     """How the graph is built. `context_tokens` bounds prompt and answer together; `pooling` is for
     encoders alone.
 
-    Forms: fp32 (as the weights say), int8 (blocks of 32, symmetric, MatMulNBits), native (GGUF
-    blocks kept without loss).
+    Forms: fp32 (as the weights say); fp16 and bf16 (weights, activations and cache in 16 bits, for
+    GPUs); int8 (blocks of 32, symmetric, MatMulNBits); native (GGUF blocks kept without loss).
     """
 
     builder: Builder

@@ -69,6 +69,15 @@ def stack(parts: Sequence[Blocks]) -> Blocks:
     )
 
 
+def to_floats(blocks: Blocks) -> NDArray[np.float32]:
+    """What the blocks stand for, float32[rows, columns]: the formula above."""
+    values = blocks.q.astype(np.float32) - np.float32(2 ** (blocks.bits - 1))
+    values *= blocks.scale[..., None]
+    if blocks.offset is not None:
+        values += blocks.offset[..., None]
+    return values.reshape(len(values), -1)[:, : blocks.columns]
+
+
 def _halves(data: NDArray[np.uint8], count: int) -> NDArray[Any]:
     head = np.ascontiguousarray(data[..., : 2 * count])
     return head.view(np.float16).astype(np.float32)

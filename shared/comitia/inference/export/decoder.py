@@ -7,7 +7,7 @@ each, K places whose logits are wanted, T tokens of cache a row:
          seqlens_k int32[B] = tokens in the row after this step, less 1; query_seqlens int32[B] =
          new tokens of the row, 0 where it idles; total_len int32[1], at least the longest row after
          this step and S; logit_idx int64[K] = places in the list;
-         past_key_values.<i>.key|value float32[B, kv_heads, T, head_dim]
+         past_key_values.<i>.key|value [B, kv_heads, T, head_dim], float32 or what the form says
     out  logits float32[K, vocab]; next_ids int64[K], the most likely token; sums float32[K], the
          sum of the logits, not finite where one of them is not;
          present.<i>.key|value, to be bound to the memory of past_key_values, where
@@ -16,7 +16,7 @@ Only attention sees rows: it alone is padded to S, everything else works on the 
 One layer: RMSNorm, q|k|v in one product (apart where q and k are normalised), GroupQueryAttention
 with the rotary positions inside, output product, SkipSimplifiedLayerNormalization with the
 residual, gate|up, SiLU(gate) * up, down. Only the wanted positions reach the head. Embedding and
-head have 8 bits in both packed forms.
+head have 8 bits in both packed forms. In fp16 and bf16 all floats are of 16 bits but the logits.
 """
 
 from collections.abc import Sequence
@@ -26,23 +26,21 @@ import numpy as np
 from onnx import TensorProto, ValueInfoProto, helper
 
 from comitia.errors import ConfigError
-from comitia.inference.cards import Form
-from comitia.inference.export.blocks import BLOCK, Blocks, stack, to_int8
+from comitia.inference.export.blocks import BLOCK, Blocks
+from comitia.inference.export.formed import Formed
 from comitia.inference.export.graph import Graph
-from comitia.inference.export.shape import Shape, Weights
+from comitia.inference.export.shape import Shape
 from comitia.inference.runner import CHUNK_TOKENS_MAX
 
 
-def build_decoder(
-    weights: Weights, folder: Path, form: Form, context_tokens: int
-) -> dict[str, int]:
+def build_decoder(weights: Formed, folder: Path, context_tokens: int) -> dict[str, int]:
     """Write model.onnx and model.onnx.data into `folder`; how many nodes of each operator they
     hold.
 
     Raises ConfigError where the form or the context does not suit the model.
     """
     shape = weights.shape
-    if form != "fp32" and shape.hidden % BLOCK:
+    if weights.packs and shape.hidden % BLOCK:
         raise ConfigError(
             f"Hidden size {shape.hidden} is no multiple of {BLOCK}; set 'recipe.form: fp32' in the "
             "card."
@@ -52,22 +50,22 @@ def build_decoder(
             f"The model reads {shape.positions} tokens, the card asks for {context_tokens}; lower "
             "'recipe.context_tokens'."
         )
-    with Graph(folder) as graph:
-        builder = _Decoder(graph, weights, form)
+    with Graph(folder, weights.floats) as graph:
+        builder = _Decoder(graph, weights)
         builder.rotary_tables(context_tokens)
         state, branch = builder.embedding(), None
         for layer in range(shape.layers):
             state, branch = builder.layer(layer, state, branch)
         builder.head(state, branch)
-        graph.save(*_interface(shape))
+        graph.save(*_interface(shape, weights.floats))
         return dict(graph.counts())
 
 
 class _Decoder:
     """The parts of the graph, in the order in which they are called."""
 
-    def __init__(self, graph: Graph, weights: Weights, form: Form) -> None:
-        self._graph, self._weights, self._form, self._shape = graph, weights, form, weights.shape
+    def __init__(self, graph: Graph, weights: Formed) -> None:
+        self._graph, self._weights, self._shape = graph, weights, weights.shape
         self._tied = not weights.has("output.weight")
 
     def rotary_tables(self, positions: int) -> None:
@@ -81,13 +79,13 @@ class _Decoder:
 
     def embedding(self) -> str:
         """Rows of the table; int8 blocks, shared with the head where the two are tied, unless the
-        form is fp32.
+        form holds floats.
         """
         graph, name = self._graph, "token_embd"
-        if self._form == "fp32":
-            table = graph.weight(f"{name}.weight", self._weights.tensor(f"{name}.weight"))
+        if not self._weights.packs:
+            table = graph.weight(f"{name}.weight", self._weights.given(f"{name}.weight"))
             return graph.op("Gather", [table, "input_ids"], name)
-        blocks = self._packed([f"{name}.weight"], bytes_only=True)
+        blocks = self._weights.pack([f"{name}.weight"], bytes_only=True)
         _, scale = graph.blocks(name, blocks)
         flat = graph.alias(f"{name}.flat", f"{name}.q", (len(blocks.q), blocks.q[0].size))
         sizes = {"bits": 8, "block_size": BLOCK, "gather_axis": 0, "quantize_axis": 1}
@@ -129,11 +127,14 @@ class _Decoder:
         normed, _ = self._norm(state, branch, "output_norm")
         wanted = graph.op("Gather", [normed, "logit_idx"], "wanted", axis=0)
         stem = "token_embd" if self._tied else "output"
-        if self._form == "fp32":
-            table = graph.weight(f"{stem}.weight", weights.tensor(f"{stem}.weight"))
-            graph.op("Gemm", [wanted, table], "logits", transB=1)
+        if not weights.packs:
+            table = graph.weight(f"{stem}.weight", weights.given(f"{stem}.weight"))
+            wide = weights.floats == TensorProto.FLOAT
+            graph.op("Gemm", [wanted, table], "logits" if wide else "short_logits", transB=1)
+            if not wide:
+                graph.op("Cast", ["short_logits"], "logits", to=TensorProto.FLOAT)
         else:
-            blocks = self._packed([f"{stem}.weight"], bytes_only=True)
+            blocks = weights.pack([f"{stem}.weight"], bytes_only=True)
             graph.product(wanted, graph.blocks(stem, blocks), blocks, "logits")
         graph.op("ArgMax", ["logits"], "next_ids", axis=-1, keepdims=0)
         graph.op("ReduceSum", ["logits", graph.numbers(-1)], "sums", keepdims=0)
@@ -167,22 +168,27 @@ class _Decoder:
 
     def _feed_forward(self, x: str, stem: str) -> str:
         graph, gate, up = self._graph, f"{stem}.ffn_gate", f"{stem}.ffn_up"
-        if self._form == "fp32":
+        if not self._weights.packs:
             self._linear(x, [gate], gate)
             self._linear(x, [up], up)
         else:
             # One long product costs less than two; with floats the split costs what that saves.
             both = self._linear(x, [gate, up], f"{stem}.ffn_gate_up")
             graph.op("Split", [both], [gate, up], axis=-1, num_outputs=2)
-        # QuickGelu with alpha 1 is x * sigmoid(x): SiLU in one node.
-        silu = graph.op("QuickGelu", [gate], f"{stem}.silu", alpha=1.0)
+        if self._weights.floats == TensorProto.BFLOAT16:
+            # QuickGelu has no kernel for it.
+            sigmoid = graph.op("Sigmoid", [gate], f"{stem}.sigmoid")
+            silu = graph.op("Mul", [gate, sigmoid], f"{stem}.silu")
+        else:
+            # QuickGelu with alpha 1 is x * sigmoid(x): SiLU in one node.
+            silu = graph.op("QuickGelu", [gate], f"{stem}.silu", alpha=1.0)
         return self._linear(
             graph.op("Mul", [silu, up], f"{stem}.act"), [f"{stem}.ffn_down"], f"{stem}.ffn_down"
         )
 
     def _norm(self, x: str, added: str | None, stem: str) -> tuple[str, str]:
         """RMSNorm(x + added), and x + added."""
-        weight = self._graph.weight(f"{stem}.weight", self._weights.tensor(f"{stem}.weight"))
+        weight = self._graph.weight(f"{stem}.weight", self._weights.given(f"{stem}.weight"))
         epsilon = self._shape.epsilon
         if added is None:
             kind = "SimplifiedLayerNormalization"
@@ -201,13 +207,13 @@ class _Decoder:
         biased = weights.has(f"{stems[0]}.bias")
         end = f"{y}.product" if biased else y
         names = [f"{stem}.weight" for stem in stems]
-        if self._form == "fp32":
-            joined = np.concatenate([weights.tensor(name) for name in names])
+        if not weights.packs:
+            joined = np.concatenate([weights.given(name) for name in names])
             graph.op("MatMul", [x, graph.weight(f"{y}.weight", joined.T)], end)
         else:
-            self._blockwise(x, self._packed(names), y, end)
+            self._blockwise(x, weights.pack(names), y, end)
         if biased:
-            bias = np.concatenate([weights.tensor(f"{stem}.bias") for stem in stems])
+            bias = np.concatenate([weights.given(f"{stem}.bias") for stem in stems])
             graph.op("Add", [end, graph.weight(f"{y}.bias", bias)], y)
         return y
 
@@ -228,22 +234,10 @@ class _Decoder:
             "Add", [f"{y}.rounded", graph.op("MatMul", [f"{x}.sums", offset], f"{y}.low")], end
         )
 
-    def _packed(self, names: Sequence[str], *, bytes_only: bool = False) -> Blocks:
-        """Stored blocks where they can be kept without loss (8 bits always, 4 bits in form native),
-        else rounded to int8.
-        """
-        exact = [self._weights.blocks(name) for name in names]
-        stored = [blocks for blocks in exact if blocks is not None]
-        kinds = {(blocks.bits, blocks.offset is None) for blocks in stored}
-        if len(stored) == len(names) and len(kinds) == 1:
-            plain = kinds == {(8, True)}
-            if plain or (self._form == "native" and not bytes_only):
-                return stack(stored)
-        return to_int8(np.concatenate([self._weights.tensor(name) for name in names]))
 
-
-def _interface(shape: Shape) -> tuple[list[ValueInfoProto], list[ValueInfoProto]]:
-    info, floats, longs = helper.make_tensor_value_info, TensorProto.FLOAT, TensorProto.INT64
+def _interface(shape: Shape, floats: int) -> tuple[list[ValueInfoProto], list[ValueInfoProto]]:
+    """Inputs and outputs; the cache is of type `floats`."""
+    info, longs = helper.make_tensor_value_info, TensorProto.INT64
     cache: list[str | int | None] = ["B", shape.kv_heads, "T", shape.head_dim]
     parts = [f"{layer}.{part}" for layer in range(shape.layers) for part in ("key", "value")]
     inputs = [
@@ -257,8 +251,8 @@ def _interface(shape: Shape) -> tuple[list[ValueInfoProto], list[ValueInfoProto]
     ]
     inputs += [info(f"past_key_values.{part}", floats, cache) for part in parts]
     outputs = [
-        info("logits", floats, ["K", shape.vocab]),
+        info("logits", TensorProto.FLOAT, ["K", shape.vocab]),
         info("next_ids", longs, ["K"]),
-        info("sums", floats, ["K"]),
+        info("sums", TensorProto.FLOAT, ["K"]),
     ]
     return inputs, outputs + [info(f"present.{part}", floats, cache) for part in parts]

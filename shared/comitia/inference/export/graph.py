@@ -48,10 +48,13 @@ Array = NDArray[Any]
 
 
 class Graph:
-    """Collects one model; use as a context, then `save`."""
+    """Collects one model; use as a context, then `save`. `floats`: how it holds float32 weights, a
+    type of TensorProto.
+    """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, floats: int = TensorProto.FLOAT) -> None:
         self._folder = folder
+        self._floats: Any = helper.tensor_dtype_to_np_dtype(floats)
         self._data = (folder / DATA).open("wb")
         self._nodes: list[NodeProto] = []
         self._weights: dict[str, TensorProto] = {}
@@ -71,6 +74,8 @@ class Graph:
         """Add a tensor once; later calls with the same name give it back. Returns the name."""
         if name in self._weights:
             return name
+        if array.dtype == np.float32:
+            array = array.astype(self._floats, copy=False)
         if inline or array.nbytes <= _INLINE_BYTES:
             self._weights[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
             return name

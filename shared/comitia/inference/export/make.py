@@ -14,6 +14,7 @@ from comitia.inference.export.decoder import build_decoder
 from comitia.inference.export.encoder import build_encoder
 from comitia.inference.export.environment import Confirm
 from comitia.inference.export.folder import FolderWeights
+from comitia.inference.export.formed import Formed
 from comitia.inference.export.gguf_weights import GgufWeights
 from comitia.inference.export.optimum import build_with_optimum
 from comitia.inference.export.shape import Weights
@@ -93,6 +94,11 @@ def export(
     return verify(card, cache_dir)
 
 
+def decoder_weights(source: Path) -> Weights:
+    """The weights of a GGUF file or a folder. Raises ConfigError."""
+    return FolderWeights(source) if source.is_dir() else GgufWeights(source)
+
+
 def _is_current(card: ModelCard, cache_dir: Path) -> bool:
     try:
         read_manifest(card, cache_dir)
@@ -125,8 +131,8 @@ def _build(
         nodes, dimensions = build_encoder(source, draft, recipe.context_tokens)
         contract, shape = "tokens", {"dimensions": dimensions}
     else:
-        weights: Weights = FolderWeights(source) if source.is_dir() else GgufWeights(source)
-        nodes = build_decoder(weights, draft, recipe.form, recipe.context_tokens)
+        weights = Formed(decoder_weights(source), recipe.form)
+        nodes = build_decoder(weights, draft, recipe.context_tokens)
         given = weights.shape
         contract = "rows"
         shape = {
