@@ -20,8 +20,8 @@ class Cache(Protocol):
 
     tokens: int
 
-    def bind(self, binding: Any, rows: int) -> None:
-        """Make rows 0..rows-1 the cache that a graph reads, and the place where it writes."""
+    def bind(self, binding: Any, low: int, high: int) -> None:
+        """Make rows low..high-1 the cache that a graph reads, and the place where it writes."""
 
     def copy(self, source: int, target: int, tokens: int) -> None:
         """The first `tokens` of one row into another."""
@@ -50,11 +50,11 @@ class CpuCache:
             self._memory.madvise(mmap.MADV_NOHUGEPAGE)
         self._array = np.frombuffer(self._memory, dtype).reshape(sizes)
 
-    def bind(self, binding: Any, rows: int) -> None:
+    def bind(self, binding: Any, low: int, high: int) -> None:
         """See Cache."""
         for layer, both in enumerate(self._array):
             for part, whole in zip(("key", "value"), both, strict=True):
-                view = whole[:rows]
+                view = whole[low:high]
                 facts = ("cpu", 0, view.dtype, view.shape, view.ctypes.data)
                 binding.bind_input(f"past_key_values.{layer}.{part}", *facts)
                 binding.bind_output(f"present.{layer}.{part}", *facts)

@@ -17,11 +17,11 @@ from comitia.inference.jobs import AnyJob, GenerateJob, ScoreJob
 from comitia.inference.likelihood import not_finite
 from comitia.inference.limits import Limits
 from comitia.inference.queue import Queue, Ready, refusal
-from comitia.inference.runner import Feed, Floats, Outcome
+from comitia.inference.runner import Feed, Floats, Outcome, places
 from comitia.inference.space import Prefix, Space
 from comitia.inference.text import Text
 from comitia.inference.weighing import Scoring, Weighing
-from comitia.inference.work import Ids, Reading, Work, Writer
+from comitia.inference.work import SCORED_TOKENS_MAX, Ids, Reading, Work, Writer
 from comitia.inference.writing import Writing
 from comitia.ports import Step, Watch
 
@@ -97,16 +97,30 @@ class DecoderCore:
         while ready := self._queue.next(self._is_coming):
             self._begin(ready)
         self._weighing.share_out()
-        left = self._limits.mixed_tokens if self._writers else self._limits.chunk_tokens
-        works: list[Work] = [*self._writers]
-        feeds = [writer.feed() for writer in self._writers]
-        for reading in self._readings:
-            if left > 0:
-                works.append(reading)
-                feeds.append(reading.feed(left))
-                left -= len(feeds[-1].tokens)
+        works, feeds = self._pieces()
         if feeds:
             self._run(works, feeds)
+
+    def _pieces(self) -> tuple[list[Work], list[Feed]]:
+        """What the next step takes: a token of each text that is written, then of what is read as
+        much as the limits allow. Pieces that would pad the rows too much wait for another step.
+        """
+        works: list[Work] = [*self._writers]
+        feeds = [writer.feed() for writer in self._writers]
+        left = self._limits.mixed_tokens if feeds else self._limits.chunk_tokens
+        scored_left, places_max = SCORED_TOKENS_MAX, self._limits.rows * self._limits.mixed_tokens
+        for reading in self._readings:
+            tokens_max = min(left, scored_left) if reading.scored else left
+            if tokens_max <= 0:
+                continue
+            feed = reading.feed(tokens_max)
+            if feeds and places([*feeds, feed]) > places_max:
+                continue
+            works.append(reading)
+            feeds.append(feed)
+            left -= len(feed.tokens)
+            scored_left -= len(feed.tokens) if reading.scored else 0
+        return works, feeds
 
     def _at_work(self) -> list[Work]:
         return [*self._readings, *self._writers]

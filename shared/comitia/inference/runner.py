@@ -47,6 +47,14 @@ class Outcome:
     logits: Floats | None
 
 
+def places(feeds: Sequence[Feed]) -> int:
+    """How many places attention is padded to: all rows from the first to the last, each as long
+    as the longest piece.
+    """
+    rows = [feed.row for feed in feeds]
+    return (max(rows) - min(rows) + 1) * max(len(feed.tokens) for feed in feeds)
+
+
 class RowRunner:
     """A session and its cache. `adapters`: the number of each adapter of the graph by name."""
 
@@ -59,13 +67,14 @@ class RowRunner:
         self._session, self._cache = session, cache
         self.adapters = adapters or {}
         self._adapts = "adapters" in {entry.name for entry in session.get_inputs()}
-        self._bindings: dict[tuple[int, bool], Any] = {}
+        self._bindings: dict[tuple[int, int, bool], Any] = {}
 
     def run(self, feeds: Sequence[Feed], *, logits: bool) -> Outcome:
         """One step. Each row may stand once in `feeds`."""
-        rows = max(feed.row for feed in feeds) + 1
-        binding = self._bindings.get((rows, logits)) or self._bind(rows, logits)
-        for name, array in self._inputs(feeds, rows).items():
+        rows = [feed.row for feed in feeds]
+        low, high = min(rows), max(rows) + 1
+        binding = self._bindings.get((low, high, logits)) or self._bind(low, high, logits)
+        for name, array in self._inputs(feeds, low, high - low).items():
             binding.bind_cpu_input(name, array)
         # Bound anew each time: their size follows logit_idx. Outputs come in the order of binding,
         # behind those of the cache.
@@ -76,17 +85,17 @@ class RowRunner:
         found = [value.numpy() for value in binding.get_outputs()[-len(names) :]]
         return Outcome(found[0], np.isfinite(found[1]), found[2] if logits else None)
 
-    def _inputs(self, feeds: Sequence[Feed], rows: int) -> dict[str, NDArray[Any]]:
+    def _inputs(self, feeds: Sequence[Feed], low: int, rows: int) -> dict[str, NDArray[Any]]:
         longest = max(len(feed.tokens) for feed in feeds)
         spread = np.zeros((rows, longest), np.int64)
         held, new = np.zeros(rows, np.int32), np.zeros(rows, np.int32)
         gathered, wanted, start = [], [], 0
         for feed in feeds:
-            size = len(feed.tokens)
-            spread[feed.row, :size] = np.arange(start, start + size)
-            gathered.append(np.arange(size) + feed.row * longest)
+            size, row = len(feed.tokens), feed.row - low
+            spread[row, :size] = np.arange(start, start + size)
+            gathered.append(np.arange(size) + row * longest)
             wanted += [start + place for place in feed.wanted]
-            held[feed.row], new[feed.row] = feed.past + size - 1, size
+            held[row], new[row] = feed.past + size - 1, size
             start += size
         inputs: dict[str, NDArray[Any]] = {
             "input_ids": np.concatenate([feed.tokens for feed in feeds]).astype(np.int64),
@@ -102,9 +111,9 @@ class RowRunner:
             inputs["adapters"] = np.repeat([feed.adapter for feed in feeds], sizes)
         return inputs
 
-    def _bind(self, rows: int, logits: bool) -> Any:
-        """Two for each number of rows: an output that was bound once stays bound."""
+    def _bind(self, low: int, high: int, logits: bool) -> Any:
+        """Two for each range of rows: an output that was bound once stays bound."""
         binding = self._session.io_binding()
-        self._cache.bind(binding, rows)
-        self._bindings[rows, logits] = binding
+        self._cache.bind(binding, low, high)
+        self._bindings[low, high, logits] = binding
         return binding

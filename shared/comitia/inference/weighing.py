@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from comitia.inference.jobs import AnyJob, ScoreJob
-from comitia.inference.likelihood import log_softmax
+from comitia.inference.likelihood import log_total
 from comitia.inference.plans import Plan
 from comitia.inference.runner import Floats
 from comitia.inference.space import Space
@@ -33,15 +33,15 @@ class Scoring:
 
     def begin(self, last: Floats) -> None:
         """`last`: logits float32[vocab] behind the context."""
-        first = log_softmax(last)
-        self.totals = [float(first[option[0]]) for option in self.plan.options]
+        first = [option[0] for option in self.plan.options]
+        self.totals = [float(found) for found in last[first] - log_total(last)]
         self.left.extend(n for n, option in enumerate(self.plan.options) if len(option) > 1)
 
     def add(self, number: int, end: int, logits: Floats) -> None:
         """Logits float32[places, vocab] at the places of an option that come before `end`."""
         following = self.plan.options[number][end - len(logits) + 1 : end + 1]
-        logs = log_softmax(logits)
-        self.totals[number] += float(logs[np.arange(len(following)), following].sum())
+        chosen = logits[np.arange(len(following)), following]
+        self.totals[number] += float((chosen - log_total(logits)).sum())
 
     def settle_if_over(self) -> None:
         """Hand over the scores once every option is done."""

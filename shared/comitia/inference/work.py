@@ -16,7 +16,7 @@ from comitia.inference.writing import Writing
 
 Ids = NDArray[np.int64]
 
-# Places of one piece whose logits are all wanted: float32[64, 49152] are 12 MB.
+# Tokens of options in one step, all of whose logits are wanted: float32[64, 49152] are 12 MB.
 SCORED_TOKENS_MAX = 64
 
 
@@ -46,8 +46,6 @@ class Reading:
         """The next piece; it ends where what is worth keeping does. There too an outcome is wanted:
         what is not finite must not be kept.
         """
-        if self.scored:
-            tokens_max = min(tokens_max, SCORED_TOKENS_MAX)
         end = min(self.done + tokens_max, len(self.tokens))
         if self.done < self.keep < end:
             end = self.keep
