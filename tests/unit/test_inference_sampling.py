@@ -134,6 +134,10 @@ def test_a_draw_at_either_end_is_a_token_with_a_weight() -> None:
     below_one = float(np.nextafter(1.0, 0.0))
     assert [draw(weights, at) for at in (0.0, 0.34, below_one)] == [3, 700, 1_600]
     assert draw(np.full(1, 1e-30, np.float32), below_one) == 0
+    # Sums in blocks and sums one by one are rounded differently.
+    for seed in range(100):
+        uneven = np.random.default_rng(seed).random(1_500, np.float32)
+        assert draw(uneven, below_one) == 1_499
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
