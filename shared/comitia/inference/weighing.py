@@ -35,7 +35,11 @@ class Scoring:
         """`last`: logits float32[vocab] behind the context."""
         first = [option[0] for option in self.plan.options]
         self.totals = [float(found) for found in last[first] - log_total(last)]
-        self.left.extend(n for n, option in enumerate(self.plan.options) if len(option) > 1)
+        options = self.plan.options
+        left = [n for n, option in enumerate(options) if len(option) > 1]
+        # The longest first: a row has memory reserved for its first option, and goes on with
+        # others.
+        self.left.extend(sorted(left, key=lambda n: -len(options[n])))
 
     def add(self, number: int, end: int, logits: Floats) -> None:
         """Logits float32[places, vocab] at the places of an option that come before `end`."""
