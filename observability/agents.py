@@ -109,11 +109,48 @@ _MODELS = (
         width=12,
     ),
 )  # fmt: skip
+_PROMPTS = f"comitia_model_prompt_tokens_total{{{JOB}}}"
+_CACHED = f'comitia_model_prompt_tokens_total{{{JOB}, comitia_source="cache"}}'
+_ENGINES = (
+    Chart(
+        "Engine at work", "percentunit", "Share of time that the engine spends in steps, over its "
+        "processes. Near 100 %, more pods help, or more cores.",
+        {"{{gen_ai_request_model}}": f"sum by ({_MODEL}) (rate("
+            f"comitia_model_step_duration_seconds_sum{{{JOB}}}[{WINDOW}])) / count by ({_MODEL}) ("
+            f"comitia_model_step_duration_seconds_sum{{{JOB}}})"},
+        {0.95: WARNING},
+    ),
+    Chart(
+        "Taken of the engine", "percentunit", "Mean over steps. sequences: of those that it works "
+        "on together; cache: tokens reserved for them and for kept prefixes. Full, work waits.",
+        {"{{gen_ai_request_model}} {{comitia_resource}}": mean(
+            "comitia_model_occupancy", f"{_MODEL}, comitia_resource")},
+    ),
+    Chart(
+        "Prompts from the cache", "percentunit", "Share of the prompts' tokens that did not have "
+        "to be read because an earlier prompt began alike.",
+        {"{{gen_ai_request_model}}": f"sum by ({_MODEL}) (rate({_CACHED}[{WINDOW}])) / "
+            f"sum by ({_MODEL}) (rate({_PROMPTS}[{WINDOW}]))"},
+    ),
+    Chart(
+        "Tokens of a step", "short", "Mean over the steps that had any. input: of prompts and "
+        "options; output: of texts being written.",
+        {"{{gen_ai_request_model}} {{gen_ai_token_type}}": mean(
+            "comitia_model_batch_tokens", f"{_MODEL}, gen_ai_token_type")},
+        width=12,
+    ),
+    Chart(
+        "Time of a step", "s", "A step writes one token of each text that is being written.",
+        {f"{{{{{_MODEL}}}}} p{q * 100:g}": quantile(
+            q, "comitia_model_step_duration_seconds", _MODEL) for q in (0.5, 0.95)},
+        width=12,
+    ),
+)  # fmt: skip
 
 BOARD = Board(
     "agents",
     "Agents",
     "What becomes of the agents' seats, how much work waits, and how fast their models are.",
-    {"Seats": _SEATED, "Work": _WORK, "Models": _MODELS},
+    {"Seats": _SEATED, "Work": _WORK, "Models": _MODELS, "Engines": _ENGINES},
     [labels("comitia_agent", "Agents with work or seats.", "comitia_seats_total")],
 )

@@ -16,7 +16,8 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
 from comitia.telemetry.histograms import POINTS_MAX
-from comitia.telemetry.metrics import GROUPS, METRICS, READY, Metric
+from comitia.telemetry.metric import Metric
+from comitia.telemetry.metrics import GROUPS, METRICS, READY
 from comitia.telemetry.setup import Telemetry, setup
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"

@@ -114,11 +114,32 @@ def test_an_engines_words_become_metrics_of_its_model() -> None:
     telemetry = setup("agent", "i", {})
     telemetry.observe(READY, lambda: [(1, {})])
     measures = EngineMeasures(telemetry, "tiny")
-    measures.ran(3)
+    measures.ran(Step(4, 16, 64, 3, 1024, 8192, 0.25))
+    measures.ran(Step(2, 16, 0, 2, 512, 8192, 0.05))
+    measures.read(100, 80)
+    measures.read(50, 0)
     measures.wrote(0.5, 2.0, 4)
     measures.wrote(0.1, 0.0, 0)
     found, whose = scrape(telemetry), ("chat", "onnxruntime", "tiny")
-    assert found["comitia_model_batch_size_sum"] == {("tiny",): 3}
+    assert found["comitia_model_batch_size_sum"] == {("tiny",): 6}
+    assert found["comitia_model_batch_tokens_sum"] == {("tiny", "input"): 64, ("tiny", "output"): 5}
+    assert found["comitia_model_batch_tokens_count"][("tiny", "input")] == 1
+    assert found["comitia_model_step_duration_seconds_sum"] == {("tiny",): 0.3}
+    occupied = found["comitia_model_occupancy_sum"]
+    assert occupied == {("sequences", "tiny"): 0.375, ("cache", "tiny"): 0.1875}
+    assert found["comitia_model_prompt_tokens_total"] == {
+        ("cache", "tiny"): 80,
+        ("read", "tiny"): 70,
+    }
     assert found["gen_ai_server_time_to_first_token_seconds_count"] == {whose: 2}
     assert found["gen_ai_server_time_per_output_token_seconds_count"] == {whose: 1}
     assert found["gen_ai_server_time_per_output_token_seconds_sum"] == {whose: 0.5}
+
+
+def test_an_encoder_has_no_cache_that_could_be_full() -> None:
+    telemetry = setup("agent", "i", {})
+    telemetry.observe(READY, lambda: [(1, {})])
+    EngineMeasures(telemetry, "tiny").ran(Step(3, 64, 12, 0, 0, 0, 0.1))
+    found = scrape(telemetry)
+    assert found["comitia_model_occupancy_count"][("sequences", "tiny")] == 1
+    assert found["comitia_model_occupancy_count"].get(("cache", "tiny"), 0) == 0

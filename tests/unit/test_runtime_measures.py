@@ -2,7 +2,8 @@
 
 import re
 
-from comitia.telemetry.metrics import FOLD_DURATION, TRANSACTION_DURATION, Metric
+from comitia.telemetry.metric import Metric
+from comitia.telemetry.metrics import FOLD_DURATION, TRANSACTION_DURATION
 from tests.unit.owner_world import Story, answer, panel
 from tests.unit.runtime_world import until
 

@@ -5,13 +5,15 @@ In and out go what the model's port says; nothing else changes. Without a tracer
 are kept.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from comitia.ports import (
+    Attention,
     Clock,
     Embeddings,
     Generation,
     Model,
+    Piece,
     Prompt,
     Sampling,
     Scores,
@@ -34,6 +36,10 @@ class TracedModel:
         self._telemetry = telemetry
         self._clock = clock
 
+    @property
+    def capacity(self) -> int:
+        return self._model.capacity
+
     def render(self, messages: Sequence[tuple[str, str]], *, open_turn: bool = True) -> str:
         return self._model.render(messages, open_turn=open_turn)
 
@@ -49,13 +55,21 @@ class TracedModel:
     async def generate(self, prompt: Prompt, sampling: Sampling) -> Generation:
         begun_ms = self._clock.monotonic_ms()
         with call_model(self._telemetry.tracer, self.name) as span:
-            span.set(Attribute.GEN_AI_REQUEST_MAX_TOKENS, sampling.tokens_max)
-            span.set(Attribute.GEN_AI_REQUEST_TEMPERATURE, sampling.temperature)
+            self._asked(span, sampling)
             made = await self._model.generate(prompt, sampling)
-            span.set(Attribute.GEN_AI_RESPONSE_FINISH_REASONS, [made.finish])
-            span.said(prompt.prefix + prompt.text, made.text, made.finish)
+            self._made(span, prompt, made)
             self._tell(span, Operation.CHAT, made.usage, begun_ms)
         return made
+
+    async def stream(self, prompt: Prompt, sampling: Sampling) -> AsyncIterator[Piece]:
+        begun_ms = self._clock.monotonic_ms()
+        with call_model(self._telemetry.tracer, self.name) as span:
+            self._asked(span, sampling)
+            async for piece in self._model.stream(prompt, sampling):
+                if piece.result is not None:
+                    self._made(span, prompt, piece.result)
+                    self._tell(span, Operation.CHAT, piece.result.usage, begun_ms)
+                yield piece
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         begun_ms = self._clock.monotonic_ms()
@@ -64,11 +78,31 @@ class TracedModel:
             self._tell(span, Operation.EMBEDDINGS, found.usage, begun_ms)
         return found
 
+    async def attend(self, prompt: Prompt) -> Attention:
+        begun_ms = self._clock.monotonic_ms()
+        with call_model(self._telemetry.tracer, self.name) as span:
+            found = await self._model.attend(prompt)
+            self._tell(span, Operation.CHAT, found.usage, begun_ms)
+        return found
+
     def watch(self, watch: Watch) -> None:
         self._model.watch(watch)
 
+    async def ended(self) -> None:
+        await self._model.ended()
+
     async def close(self) -> None:
         await self._model.close()
+
+    @staticmethod
+    def _asked(span: ModelSpan, sampling: Sampling) -> None:
+        span.set(Attribute.GEN_AI_REQUEST_MAX_TOKENS, sampling.tokens_max)
+        span.set(Attribute.GEN_AI_REQUEST_TEMPERATURE, sampling.temperature)
+
+    @staticmethod
+    def _made(span: ModelSpan, prompt: Prompt, made: Generation) -> None:
+        span.set(Attribute.GEN_AI_RESPONSE_FINISH_REASONS, [made.finish])
+        span.said(prompt.prefix + prompt.text, made.text, made.finish)
 
     def _tell(self, span: ModelSpan, operation: Operation, usage: Usage, begun_ms: float) -> None:
         span.usage(usage)

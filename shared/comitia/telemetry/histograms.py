@@ -18,7 +18,7 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import export
 from prometheus_client import CollectorRegistry
 
-from comitia.telemetry.metrics import Metric
+from comitia.telemetry.metric import Metric
 
 Attributes = Mapping[str, str]
 Point = frozenset[tuple[str, str]]

@@ -1,43 +1,28 @@
 """The catalogue of metrics: name, kind, unit (UCUM), who measures it, meaning, attributes with
 their values, buckets.
 
-Nothing else in the code spells the name of a metric, and docs/metrics.md is made from here. Names
-follow the OpenTelemetry semantic conventions (see names.py); what they do not cover begins with
-`comitia.`. Attributes have few values each: topics of inboxes are counted under their template, and
-no id of a task or an assignment is an attribute of a metric.
+Those of a model's engine are in model_metrics.py. Nothing else in the code spells the name of a
+metric, and docs/metrics.md is made from here. Names follow the OpenTelemetry semantic conventions
+(see names.py); what they do not cover begins with `comitia.`. Attributes have few values each:
+topics of inboxes are counted under their template, and no id of a task or an assignment is an
+attribute of a metric.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
+from comitia.telemetry.metric import Label, Metric
+from comitia.telemetry.model_metrics import (
+    MODEL_BATCH,
+    MODEL_BATCH_TOKENS,
+    MODEL_OCCUPANCY,
+    MODEL_STEP_DURATION,
+    PROMPT_TOKENS,
+)
 from comitia.telemetry.names import HIGH_INBOX_TEMPLATE, INBOX_TEMPLATE, PROVIDER, Attribute
 
-# An attribute, and what its values are.
-Label = tuple[Attribute, str]
 # Agents that `comitia.seats` tells apart; the seats of all others are counted as OTHER.
 AGENTS_MAX = 200
 OTHER = "_other"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One instrument. `services`: who measures it. `labels`: all that its points may carry.
-    `bounds`: a histogram's buckets, each with its upper end.
-    """
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    unit: str
-    services: str
-    description: str
-    labels: tuple[Label, ...] = ()
-    bounds: tuple[float, ...] = ()
-
-    @property
-    def attributes(self) -> tuple[Attribute, ...]:
-        return tuple(attribute for attribute, _ in self.labels)
-
 
 _ALL = "router, aggregator, agent"
 # From a hop on one machine to the longest timeout of a task.
@@ -202,14 +187,6 @@ TIME_PER_OUTPUT_TOKEN = Metric(
     # The conventions' buckets begin at 0.01; small models are faster.
     (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5),
 )  # fmt: skip
-MODEL_BATCH = Metric(
-    "comitia.model.batch.size", "histogram", "{sequence}", "agent",
-    "Sequences that one step of the engine runs together: running generations of a decoder, texts "
-    "of an encoder.",
-    ((Attribute.GEN_AI_REQUEST_MODEL, "name of a model's card"),),
-    (1, 2, 4, 8, 16, 32, 64, 128, 256),
-)  # fmt: skip
-
 # --- delivery --------------------------------------------------------------------------------
 
 READY = Metric(
@@ -277,6 +254,7 @@ GROUPS: Mapping[str, tuple[Metric, ...]] = {
     "Agents and models": (
         AGENTS_ALIVE, UNSTARTED, WAITING, IN_FLIGHT, ASSIGNMENTS_DROPPED, OPERATION_DURATION,
         TOKEN_USAGE, TIME_TO_FIRST_TOKEN, TIME_PER_OUTPUT_TOKEN, MODEL_BATCH,
+        MODEL_BATCH_TOKENS, MODEL_STEP_DURATION, MODEL_OCCUPANCY, PROMPT_TOKENS,
     ),
     "Delivery": (
         READY, CONSUMER_LAG, PARTITIONS_OWNED, REBALANCES, POLL_BATCH, TRANSACTION_BATCH,

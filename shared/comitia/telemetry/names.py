@@ -48,6 +48,8 @@ class Attribute(StrEnum):
     COMITIA_REASON = "comitia.reason"  # why something was dropped or kept, in capitals
     COMITIA_STAGE = "comitia.stage"  # route, inbox, answer, collect, decide
     COMITIA_OUTCOME = "comitia.outcome"  # what became of a seat; see metrics.SEATS
+    COMITIA_RESOURCE = "comitia.resource"  # what of an engine is taken: sequences, cache
+    COMITIA_SOURCE = "comitia.source"  # where a prompt's tokens came from: cache, read
     COMITIA_AGENT = "comitia.agent"  # an agent that this process serves
 
     SERVICE_NAME = "service.name"

@@ -30,7 +30,7 @@ from comitia.telemetry.histograms import (
     PushingReader,
     point_of,
 )
-from comitia.telemetry.metrics import Metric
+from comitia.telemetry.metric import Metric
 from comitia.telemetry.names import Attribute
 from comitia.telemetry.sampling import BatchSampler
 from comitia.telemetry.spans import SCOPE, Tracing
@@ -61,7 +61,8 @@ class Telemetry:
         self.tracer = Tracing(tracers, content=content)
 
     def add(self, metric: Metric, amount: int, attributes: Attributes | None = None) -> None:
-        """Add to a counter, from the event loop's thread. Loops add once per batch.
+        """Add to a counter, all that one counter gets from one thread: the event loop's, or a
+        model's engine. Loops add once per batch.
 
         Sums are kept here and read when metrics are collected: adding to OpenTelemetry's own
         counters takes ten times as long, a fifth of what a single task costs a service.
