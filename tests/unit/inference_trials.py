@@ -53,7 +53,8 @@ class StrictRunner:
     holds, and cells that nobody wrote hold rubbish, so one wrong cell makes another text.
 
     A "~" breaks the run; a "^" makes its own cell and all that follow from it no numbers. Errors in
-    `faults` are raised by the next runs; in `noisy` runs to come, the first row's numbers break.
+    `faults` are raised by the next runs, in `noisy` runs to come the first row's numbers break, and
+    a `shaky` device can run one piece alone.
     """
 
     def __init__(self, rows: int, tokens: int = CONTEXT) -> None:
@@ -61,6 +62,7 @@ class StrictRunner:
         self.steps: list[dict[int, int]] = []
         self.faults: list[Exception] = []
         self.noisy = 0
+        self.shaky = False
         self._cells = np.random.default_rng(7).integers(1, 1 << 31, (rows, tokens))
         encode = byte_tokenizer().encode
         self._fault, self._noise = encode(FAULT).ids[0], encode(NOISE).ids[0]
@@ -71,7 +73,7 @@ class StrictRunner:
         assert len(self.steps[-1]) == len(feeds), "a row stands once in a step"
         if self.faults:
             raise self.faults.pop(0)
-        if any(self._fault in feed.tokens for feed in feeds):
+        if any(self._fault in feed.tokens for feed in feeds) or (self.shaky and len(feeds) > 1):
             raise DeviceGone("the device is gone")
         noisy, self.noisy = self.noisy > 0, max(0, self.noisy - 1)
         found = np.concatenate([self._extend(feed, noisy and feed is feeds[0]) for feed in feeds])
