@@ -49,6 +49,14 @@ def fallback_tokenizer() -> Tokenizer:
     return tokenizer
 
 
+def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """ln of the probabilities, by the definition, in float64."""
+    wide = logits.astype(np.float64)
+    wide -= wide.max(-1, keepdims=True)
+    wide -= np.log(np.exp(wide).sum(-1, keepdims=True))
+    return wide
+
+
 class Driven:
     """A job whose logits come from the test; `pieces` are what it streamed."""
 

@@ -5,16 +5,18 @@ model, alone and beside others.
 import asyncio
 import json
 import re
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from llguidance import LLMatcher
 
 from comitia.errors import ConfigError, Poison
+from comitia.inference import constraints
 from comitia.inference.decoder import OnnxDecoder
 from comitia.inference.export.make import export
-from comitia.inference.likelihood import log_softmax
 from comitia.inference.limits import Limits
 from comitia.inference.load import load_model
 from comitia.ports import Generation, Prompt, Sampling
@@ -26,6 +28,7 @@ from tests.unit.inference_models import (
     write_decoder,
 )
 from tests.unit.inference_reference import decoder_logits
+from tests.unit.inference_texts import log_softmax
 
 LABELS = json.dumps(
     {
@@ -114,6 +117,22 @@ async def test_what_cannot_be_done_is_refused_before_the_engine_sees_it(model: O
     with pytest.raises(ConfigError, match="top_p"):
         await streamed(model, prompt, Sampling(9, top_p=2.0))
     assert (await model.generate(prompt, Sampling(2))).usage.completion_tokens > 0
+
+
+async def test_constraints_are_compiled_beside_the_engine_and_once(
+    model: OnnxDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def compiled(json_schema: str) -> str:
+        threads.append(threading.current_thread().name)
+        return LLMatcher.grammar_from_json_schema(json_schema)
+
+    monkeypatch.setattr(constraints, "_json_grammar", compiled)
+    for _ in range(2):
+        await model.generate(Prompt("", "x"), Sampling(40, json_schema=LABELS))
+    (thread,) = threads
+    assert thread.startswith("asyncio_"), "neither the event loop's nor the engine's"
 
 
 async def test_a_stream_that_is_left_takes_its_text_out_of_the_engine(model: OnnxDecoder) -> None:

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from comitia.errors import Poison
-from comitia.inference.likelihood import log_softmax
 from comitia.inference.text import Text
 from comitia.ports import Sampling, Usage
 from tests.unit.inference_models import END, byte_tokenizer
-from tests.unit.inference_texts import Driven, fallback_tokenizer, text_in
+from tests.unit.inference_texts import Driven, fallback_tokenizer, log_softmax, text_in
 
 VOCAB = byte_tokenizer().get_vocab_size()
 

@@ -11,12 +11,6 @@ Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
 
 
-def log_softmax(logits: Floats) -> NDArray[np.float64]:
-    """ln softmax over the last axis, in float64. Raises Poison (NOT_FINITE)."""
-    result: NDArray[np.float64] = logits.astype(np.float64) - log_total(logits)[..., None]
-    return result
-
-
 def log_total(logits: Floats) -> NDArray[np.float64]:
     """ln of the sum of exp(logits) over the last axis; a logit less this is its token's ln p.
 
