@@ -68,9 +68,15 @@ def work(name: str, deadline_ms: int = FAR) -> Assignment:
 
 class Story:
     def __init__(
-        self, in_flight_max: int = 4, stopped: Any = None, priority_lane: bool = False
+        self,
+        in_flight_max: int = 4,
+        stopped: Any = None,
+        priority_lane: bool = False,
+        name: str = "anna",
+        **more: Any,
     ) -> None:
         self.world = World()
+        self.name, self.more = name, more
         self.agent = Agent(self.world)
         self.in_flight_max = in_flight_max
         self.stopped = stopped
@@ -92,9 +98,10 @@ class Story:
     async def start(self, **changes: Any) -> None:
         self.runtime = self.world.runtime("agent", **changes)
         more = {"stopped": self.stopped} if self.stopped is not None else {}
+        more |= self.more
         if self.priority_lane:
             more["priority_lane"] = True
-        spec = WorkersSpec("anna", self.in_flight_max, self.agent.answer, **more)
+        spec = WorkersSpec(self.name, self.in_flight_max, self.agent.answer, **more)
         self.workers = Workers(self.runtime, spec)
         self.loop = asyncio.create_task(self.workers.run())
 

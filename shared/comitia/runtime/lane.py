@@ -1,8 +1,9 @@
 """One lane of an agent's work: an inbox that is read, bounded, paused and committed by itself.
 
 In come the records of one inbox topic; out come pieces of work in `waiting`, in their order, for
-the workers to take. At its bound the lane is paused, and resumed at half of it, whatever other
-lanes do. `Turns` deals the workers out among two lanes so that neither starves.
+the workers to take. At its bounds the lane is paused, and resumed when there is room for half of
+what may wait, whatever other lanes do. `Turns` deals the workers out among two lanes so that
+neither starves.
 """
 
 import asyncio
@@ -30,14 +31,15 @@ HIGH_TURNS = 4
 
 @dataclass(frozen=True, slots=True)
 class LaneSpec:
-    """`condition` names the lane in the health; `open_max` bounds what is taken and not finished;
-    `arrived` is called when there is work to be begun.
+    """`condition` names the lane in the health; `open_max` bounds what is taken and not finished,
+    `waiting_max` what of it is not begun; `arrived` is called when there is work to be begun.
     """
 
     topic: str
     group: str
     condition: str
     open_max: int
+    waiting_max: int
     arrived: Callable[[], None]
 
 
@@ -83,8 +85,8 @@ class Lane:
         """Read until `runtime.stop`."""
         reader, backoff = self._reader, Backoff(self._runtime.instance)
         while not self._runtime.stop.is_set():
-            open_max = self.spec.open_max
-            if self._open >= open_max and not await self._room_within(self._runtime.fetch_wait_ms):
+            full = self._left <= 0
+            if full and not await self._room_within(self._runtime.fetch_wait_ms):
                 # Paused or not, fetching goes on: a member that does not poll is thrown out.
                 self._paused = True
                 reader.pause(reader.assignment())
@@ -96,7 +98,7 @@ class Lane:
                     await self._recall()
             except Stopped:
                 return
-            room = max(open_max - self._open, 1)
+            room = max(self._left, 1)
             records = await fetch(self._runtime, reader, room, backoff, self._member)
             if records:
                 self._runtime.dead_letter_limit.read(len(records))
@@ -107,6 +109,11 @@ class Lane:
                 self.waiting.extend(work)
             if self.waiting:
                 self.spec.arrived()
+
+    def begin(self, work: Work) -> None:
+        """A piece of this lane's work does not wait any more."""
+        work.begin()
+        self._tell_room()
 
     def finish(self, work: Work) -> None:
         """Nothing is left to be done for a piece of this lane's work."""
@@ -132,13 +139,22 @@ class Lane:
         except Retryable as error:
             _LOG.debug("the end of %s: %s", self.spec.topic, error)
 
+    @property
+    def _left(self) -> int:
+        """How many assignments may be fetched."""
+        return min(self.spec.open_max - self._open, self.spec.waiting_max - len(self.waiting))
+
     def _leave(self, count: int) -> None:
         self._open -= count
-        if self._open <= self.spec.open_max // 2:
+        self._tell_room()
+
+    def _tell_room(self) -> None:
+        # Not for each: a fetch should bring several.
+        if 2 * self._left >= self.spec.waiting_max:
             self._room.set()
 
     async def _room_within(self, duration_ms: int) -> bool:
-        """Wait until half of what may be open is finished; whether it was in time."""
+        """Wait until half of what may wait has room; whether it was in time."""
         self._room.clear()
         try:
             async with asyncio.timeout(duration_ms / 1000):

@@ -10,21 +10,21 @@ fails for good becomes an abstention, with a dead letter.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 from comitia.effects import Recorded
 from comitia.errors import Poison
 from comitia.runtime import dead_letters
 from comitia.runtime.abstain import abstention
-from comitia.runtime.attempts import Answer, within_deadline
+from comitia.runtime.attempts import within_deadline
 from comitia.runtime.context import Runtime
 from comitia.runtime.delivery import Delivery, Job
 from comitia.runtime.inboxes import Work
 from comitia.runtime.lane import Lane, LaneSpec, Turns
+from comitia.runtime.places import Places
 from comitia.runtime.reading import every
 from comitia.runtime.retry import Stopped, persist
+from comitia.runtime.workers_spec import WorkersSpec
 from comitia.telemetry import spans
 from comitia.telemetry.measures import stage
 from comitia.telemetry.metrics import ASSIGNMENTS_DROPPED, IN_FLIGHT, UNSTARTED, WAITING
@@ -35,25 +35,7 @@ _DELIVER_MAX = 500
 _LOOK_MS = 5_000
 
 
-def _never(_: str) -> bool:
-    return False
-
-
-@dataclass(frozen=True, slots=True)
-class WorkersSpec:
-    """One agent's work.
-
-    `answer` may raise Retryable or Overloaded (tried again), Poison (given up). `in_flight_max` is
-    how many assignments are worked on at once, and as many again may wait in each lane.
-    `stopped(task id)` tells whether nobody waits for an answer any more. `priority_lane`: there is
-    a second inbox, whose work goes first.
-    """
-
-    agent: str
-    in_flight_max: int
-    answer: Answer
-    stopped: Callable[[str], bool] = _never
-    priority_lane: bool = False
+__all__ = ["Workers", "WorkersSpec", "run_workers"]
 
 
 async def run_workers(runtime: Runtime, spec: WorkersSpec) -> None:
@@ -75,6 +57,7 @@ class Workers:
         self._done: deque[Work] = deque()
         self._wake = asyncio.Event()
         self._coming = False
+        self._places = spec.places or Places(spec.in_flight_max)
         # Assignments begun and not answered; those among them that can be stopped, by task.
         self.in_flight = 0
         self._answering: dict[str, list[Work]] = {}
@@ -92,11 +75,14 @@ class Workers:
     def _lane(self, *, high: bool) -> Lane:
         """A lane has a group of its own, so that a rebalance of one leaves the other alone."""
         agent, names = self._spec.agent, self._runtime.names
+        in_flight_max = self._spec.in_flight_max
+        open_max = in_flight_max + (self._spec.waiting_max or in_flight_max)
         spec = LaneSpec(
             topic=names.inbox(agent, high=high),
             group=names.group(f"agent.{agent}.high" if high else f"agent.{agent}"),
             condition=f"inbox {agent}, high" if high else f"inbox {agent}",
-            open_max=2 * self._spec.in_flight_max,
+            open_max=open_max,
+            waiting_max=self._spec.waiting_max or open_max,
             arrived=self._begin_some,
         )
         return Lane(self._runtime, spec)
@@ -158,34 +144,41 @@ class Workers:
 
     def _begin_some(self) -> None:
         """See that somebody is on the way to take the next waiting assignment."""
-        if self._waiting and not self._coming and len(self._tasks) < self._spec.in_flight_max:
+        wanted = self._waiting and not self._coming and not self._runtime.stop.is_set()
+        if wanted and self._places.take(self._begin_some):
             self._coming = True
             task = self._workers.create_task(self._work())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _work(self) -> None:
-        """One worker: takes what waits until nothing does.
+        """One worker: takes what waits until nothing does, or another agent wants its place.
 
         Workers are called one by one, each by the former as it begins: work that never awaits is
         done by one of them, without a task for each assignment.
         """
         self._coming = False
-        while self._waiting and not self._runtime.stop.is_set():
-            work = self._waiting.take()
-            recorded = self._begin(work)
-            if recorded is not None:
-                self.in_flight += 1
-                self._begin_some()
-                try:
-                    await self._answer(work, recorded)
-                finally:
-                    self.in_flight -= 1
+        try:
+            while self._waiting and not self._runtime.stop.is_set():
+                work = self._waiting.take()
+                recorded = self._begin(work)
+                if recorded is not None:
+                    self.in_flight += 1
+                    self._begin_some()
+                    try:
+                        await self._answer(work, recorded)
+                    finally:
+                        self.in_flight -= 1
+                if self._places.wanted_beside(self._begin_some):
+                    break
+        finally:
+            self._places.give_back()
+        self._begin_some()
 
     def _begin(self, work: Work) -> Recorded[Assignment] | None:
         """Decode and look whether it is still wanted; None: there is nothing to work on."""
         runtime, record, job = self._runtime, work.record, work.job
-        work.begin()
+        self._lane_of(work).begin(work)
         if runtime.telemetry.tracer is not None:
             group = self._lane_of(work).spec.group
             job.span, job.trace = runtime.telemetry.tracer.process(record, group, job.trace)
