@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bench import inference_limit, inference_parts, inference_served
 from bench import inference_systems as systems
+from bench.common import tail
 from bench.environments import asked_versions
 from bench.inference_models import Models, prepare
 from bench.inference_parts import BATCHES, Rounds, medians
@@ -134,7 +135,12 @@ def main() -> None:
     if chosen.add and chosen.json is not None and chosen.json.exists():
         rounds = json.loads(chosen.json.read_text())["rounds"]
     with tempfile.TemporaryDirectory() as folder:
-        rounds |= measure(prepare(), parts, chosen.rounds, Path(folder) / "systems.log")
+        log = Path(folder) / "systems.log"
+        try:
+            rounds |= measure(prepare(), parts, chosen.rounds, log)
+        except Exception:
+            print(tail(log) if log.exists() else "")
+            raise
     figures = medians(rounds)
     figures |= shares(figures)
     made = report(figures, goals(figures), PACKAGES)

@@ -16,19 +16,20 @@ from pathlib import Path
 
 import psutil
 
-from bench.common import BIN, ROOT, Client, broker, processes
+from bench.common import BIN, ROOT, Client, broker, create_topics, processes
 from bench.inference_comitia import CARD
 from bench.inference_models import Models
 from bench.inference_parts import Rounds
 from bench.inference_prompts import ROWS, Prompts
 from bench.inference_systems import COMITIA_INT8, Worker
 from bench.peers.inference_worker import Prompt
+from comitia.topics import Names
 from comitia.v1.decision_pb2 import DECISION_STATUS_DECIDED, Decision
 from comitia.v1.task_pb2 import Task
 
 TASKS, SHARED, OWN, NEW = 64, 60, 40, 32
 SKILL, AGENT = "write", "writer"
-_READY_S = 120.0
+_READY_S = 60.0
 
 
 async def served(models: Models, rounds: int, log: Path) -> Rounds:
@@ -44,6 +45,8 @@ async def served(models: Models, rounds: int, log: Path) -> Rounds:
     bare = Worker(COMITIA_INT8, models, log)
     try:
         with tempfile.TemporaryDirectory() as folder, broker(Path(folder), 1) as bootstrap:
+            names = Names("")
+            await create_topics(bootstrap, [*names.specs(), names.inbox_spec(AGENT)])
             card = Path(folder) / "writer.yaml"
             card.write_text(json.dumps(agent_card(system)))
             env = {
@@ -52,8 +55,9 @@ async def served(models: Models, rounds: int, log: Path) -> Rounds:
                 "COMITIA_MODELS_DIR": str(ROOT / "models"),
                 "COMITIA_CACHE_DIR": str(models.comitia["int8"]),
             }
-            names = ("comitia-router", "comitia-agent", "comitia-aggregator")
-            with processes([(str(BIN / name),) for name in names], env, log) as started:
+            services = ("comitia-router", "comitia-agent", "comitia-aggregator")
+            commands = [(str(BIN / service),) for service in services]
+            with processes(commands, env, log) as started:
                 await _rounds(bootstrap, asked, bare, (rounds, found))
                 agent = psutil.Process(started[1].pid).memory_info().rss
                 found["agent of served: resident MiB"] = [agent / 2**20]
