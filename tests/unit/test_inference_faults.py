@@ -13,7 +13,6 @@ from comitia.ports import Prompt, Sampling
 from tests.unit.inference_trials import (
     CONTEXT,
     Ask,
-    DeviceGone,
     Request,
     StrictRunner,
     Told,
