@@ -31,8 +31,8 @@ def load_model(
     device: str = "cpu",
     limits: Limits | None = None,
 ) -> OnnxDecoder | OnnxEncoder:
-    """A running `ports.Model`. `threads` inside an operator, 0 for one a core; `device` cpu, cuda
-    or cuda:<n>.
+    """A running `ports.Model`. `threads` inside an operator, 0 for all that the process
+    may use; `device` cpu, cuda or cuda:<n>.
 
     Blocks for seconds: verifies digests, opens the graph, starts the engine thread. Raises
     ConfigError: not built, bytes altered, package of ONNX Runtime missing or doubled, device not
