@@ -135,9 +135,10 @@ def test_a_draw_at_either_end_is_a_token_with_a_weight() -> None:
     assert [draw(weights, at) for at in (0.0, 0.34, below_one)] == [3, 700, 1_600]
     assert draw(np.full(1, 1e-30, np.float32), below_one) == 0
     # Sums in blocks and sums one by one are rounded differently.
-    for seed in range(100):
-        uneven = np.random.default_rng(seed).random(1_500, np.float32)
-        assert draw(uneven, below_one) == 1_499
+    for seed in range(30):
+        uneven = np.exp(np.random.default_rng(seed).normal(0.0, 6.0, 3_000)).astype(np.float32)
+        uneven[-1] = 0.0
+        assert uneven[draw(uneven, below_one)] > 0.0
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
