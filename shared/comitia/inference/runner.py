@@ -39,7 +39,8 @@ class Feed(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Of the wanted places, feed by feed: `next_ids` int64[K], the most likely token; `finite`
-    bool[K], whether all logits are numbers; `logits` float32[K, vocab], None where not asked for.
+    bool[K], whether all logits are numbers; `logits` float32[K, vocab], None where not asked
+    for, and good until the next step.
     """
 
     next_ids: NDArray[np.int64]
@@ -66,6 +67,10 @@ class RowRunner:
     ) -> None:
         self._session, self._cache = session, cache
         self.adapters = adapters or {}
+        (self._vocab,) = (
+            entry.shape[1] for entry in session.get_outputs() if entry.name == "logits"
+        )
+        self._kept_logits = np.empty((0, self._vocab), np.float32)
         self._adapts = "adapters" in {entry.name for entry in session.get_inputs()}
         self._bindings: dict[tuple[int, int, bool], Any] = {}
 
@@ -76,14 +81,25 @@ class RowRunner:
         binding = self._bindings.get((low, high, logits)) or self._bind(low, high, logits)
         for name, array in self._inputs(feeds, low, high - low).items():
             binding.bind_cpu_input(name, array)
-        # Bound anew each time: their size follows logit_idx. Outputs come in the order of binding,
-        # behind those of the cache.
-        names = ["next_ids", "sums", *(["logits"] if logits else [])]
-        for name in names:
-            binding.bind_output(name, "cpu")
+        # Bound anew each time: their size follows logit_idx.
+        wanted = sum(len(feed.wanted) for feed in feeds)
+        likely, sums = np.empty(wanted, np.int64), np.empty(wanted, np.float32)
+        found = self._logits(wanted) if logits else None
+        bound: list[tuple[str, NDArray[Any]]] = [("next_ids", likely), ("sums", sums)]
+        bound += [] if found is None else [("logits", found)]
+        for name, array in bound:
+            facts = (array.dtype, array.shape, array.ctypes.data)
+            binding.bind_output(name, "cpu", 0, *facts)
         self._session.run_with_iobinding(binding)
-        found = [value.numpy() for value in binding.get_outputs()[-len(names) :]]
-        return Outcome(found[0], np.isfinite(found[1]), found[2] if logits else None)
+        return Outcome(likely, np.isfinite(sums), found)
+
+    def _logits(self, wanted: int) -> Floats:
+        """Room for so many; one piece of memory for all steps, as every binding would keep its
+        own.
+        """
+        if len(self._kept_logits) < wanted:
+            self._kept_logits = np.empty((wanted, self._vocab), np.float32)
+        return self._kept_logits[:wanted]
 
     def _inputs(self, feeds: Sequence[Feed], low: int, rows: int) -> dict[str, NDArray[Any]]:
         longest = max(len(feed.tokens) for feed in feeds)
