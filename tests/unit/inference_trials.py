@@ -99,6 +99,8 @@ class StrictRunner:
             if place - feed.past in feed.wanted:
                 number = list(feed.wanted).index(place - feed.past)
                 found[number] = np.nan if broken else _logits(known)
+                # It breaks over what it reads, and not over what it writes itself.
+                found[number, [self._fault, self._noise]] -= 99
         # A kernel may write what pads a shorter piece.
         cells[feed.past + len(feed.tokens) :] = 98
         return found
