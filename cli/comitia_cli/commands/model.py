@@ -1,6 +1,7 @@
 """`comitia model`: what there is, and the steps from a card to a checked build."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -28,9 +29,12 @@ Force = Annotated[bool, typer.Option("--force", help="Even where it is there alr
 def list_models(models: options.Models = None, json: options.AsJson = False) -> None:
     """List the model cards and whether each is built."""
     printer = Printer(json)
-    table = plain_table("model", "kind", "form", "licence", ">download", "built", "what it is")
+    table = plain_table(
+        "model", "kind", "form", ">perplexity", "licence", ">download", "built", "what it is"
+    )
     for card in list_cards(folder_of("models", models)):
         digest = _digest(card)
+        quality = dict(card.quality).get(card.recipe.form)
         size = card.source.size if isinstance(card.source, WheelSource) else 0
         printer.emit(
             {
@@ -39,12 +43,15 @@ def list_models(models: options.Models = None, json: options.AsJson = False) -> 
                 "licence": card.licence,
                 "digest": digest,
                 "downloadBytes": size,
+                "form": card.recipe.form,
+                "perplexityRatio": quality and quality.perplexity_ratio,
             }
         )
         table.add_row(
             card.name,
             card.kind,
             f"{card.recipe.builder} {card.recipe.form}",
+            f"x {quality.perplexity_ratio:g}" if quality else "-",
             card.licence,
             human_bytes(size) if size else "-",
             digest[:19] if digest else "no",
@@ -97,25 +104,58 @@ def export(
     """Build a model's graph from its weights, fetching them first where they are missing."""
     from comitia.inference.export.make import export as build
 
+    card = find_card(folder_of("models", models), name)
+    with Bar() as bar:
+        pulling.pull(card, places().cache, bar)
+        built = build(card, places().cache, bar, confirm=_asking(yes), force=force)
+    _done(
+        {
+            "name": name,
+            "digest": built.manifest.digest,
+            "attentionNodes": built.manifest.attention_nodes,
+            "quality": dict(built.manifest.quality),
+        },
+        f"{name}: built in {built.folder}, {built.manifest.digest}, "
+        f"{built.manifest.attention_nodes} fused attention nodes",
+    )
+
+
+@app.command()
+def measure(name: Name, models: options.Models = None) -> None:
+    """Measure what a model's form costs against fp32, on a fixed text; lines for its card."""
+    from comitia.inference.export.remake import measure_build
+
+    card = find_card(folder_of("models", models), name)
+    with Bar() as bar:
+        found = measure_build(card, places().cache, bar)
+    _done(
+        {"name": name, "form": card.recipe.form, **found},
+        f"quality:\n  {card.recipe.form}: {{perplexity_ratio: {found['perplexity_ratio']}, "
+        f"agreement: {found['agreement']}}}",
+    )
+
+
+@app.command()
+def reference(name: Name, yes: options.Yes = False, models: options.Models = None) -> None:
+    """Write down what transformers answers, for later builds to be held against."""
+    from comitia.inference.export.remake import make_reference
+
+    card = find_card(folder_of("models", models), name)
+    with Bar() as bar:
+        path = make_reference(card, places().cache, bar, _asking(yes))
+    _done({"name": name, "reference": str(path)}, f"reference: references/{path.name}")
+
+
+def _asking(yes: bool) -> Callable[[str], bool]:
+    """Ask before a large download, where there is somebody to ask."""
+
     def confirm(text: str) -> bool:
         if yes or not sys.stdin.isatty():
             exits.say(text)
             return yes
         return typer.confirm(f"{text} Go on?")
 
-    card = find_card(folder_of("models", models), name)
-    with Bar() as bar:
-        pulling.pull(card, places().cache, bar)
-        built = build(card, places().cache, bar, confirm=confirm, force=force)
-    _done(
-        {
-            "name": name,
-            "digest": built.manifest.digest,
-            "attentionNodes": built.manifest.attention_nodes,
-        },
-        f"{name}: built in {built.folder}, {built.manifest.digest}, "
-        f"{built.manifest.attention_nodes} fused attention nodes",
-    )
+    return confirm
 
 
 @app.command()

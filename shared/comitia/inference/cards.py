@@ -82,9 +82,20 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """What a form costs, measured on a fixed text against fp32 (export/quality.py): how many times
+    fp32's perplexity, and on which share of the tokens both find the same one likeliest.
+    """
+
+    perplexity_ratio: float
+    agreement: float
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
     """One model as data. `built` maps a built file's name to the sha256 it must have, where a build
-    is reproducible.
+    is reproducible. `reference`: a file of answers by an independent implementation, which a build
+    must give too ("" for none). `quality`: of each form that was measured.
     """
 
     name: str
@@ -94,6 +105,8 @@ class ModelCard:
     source: WheelSource | PathSource
     recipe: Recipe
     built: tuple[tuple[str, str], ...] = ()
+    reference: str = ""
+    quality: tuple[tuple[Form, Quality], ...] = ()
     file: str = field(default="", compare=False)
 
     def fingerprint(self) -> dict[str, object]:
@@ -149,6 +162,8 @@ def read_card(path: Path) -> ModelCard:
         source=_source(top.inner("source"), path.parent),
         recipe=_recipe(top.inner("recipe"), kind),
         built=top.digests("built"),
+        reference=str(path.parent / top.text("reference")) if top.given("reference") else "",
+        quality=_quality(top.inner("quality")) if top.given("quality") else (),
         file=str(path),
     )
     top.done()
@@ -175,6 +190,20 @@ def _source(source: Fields, base: Path) -> WheelSource | PathSource:
     )
     source.done()
     return wheel
+
+
+def _quality(quality: Fields) -> tuple[tuple[Form, Quality], ...]:
+    found = []
+    for form in get_args(Form):
+        if quality.given(form):
+            entry = quality.inner(form)
+            measured = Quality(
+                entry.share("perplexity_ratio", 0.1, 1000), entry.share("agreement", 0, 1)
+            )
+            entry.done()
+            found.append((form, measured))
+    quality.done()
+    return tuple(found)
 
 
 def _recipe(recipe: Fields, kind: Kind) -> Recipe:

@@ -77,6 +77,17 @@ class Fields:
             self.fail(key, f"must be a whole number from {low} to {high}, not {value!r}")
         return value
 
+    def share(self, key: str, low: float, high: float) -> float:
+        """A number from `low` to `high`."""
+        value = self._get(key)
+        if (
+            not isinstance(value, (int, float))
+            or isinstance(value, bool)
+            or not low <= value <= high
+        ):
+            self.fail(key, f"must be a number from {low:g} to {high:g}, not {value!r}")
+        return float(value)
+
     def choice(self, key: str, allowed: Sequence[str]) -> str:
         """One of the words of `allowed`."""
         value = self._get(key)

@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from comitia.errors import ConfigError
@@ -33,7 +33,9 @@ class Manifest:
 
     `files`: built file -> sha256. `nodes`: operator -> how many the graph has. `attention_nodes`:
     those that are fused attention. `shape`: layers, kv_heads, head_dim and vocab for decoders,
-    dimensions for encoders. `made_with`: library versions. `source`: file -> sha256.
+    dimensions for encoders. `made_with`: library versions. `source`: file -> sha256. `quality`:
+    what its form costs against fp32 (cards.Quality) and where that is known from; empty where there
+    is nothing to say.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Manifest:
     attention_nodes: int
     shape: Mapping[str, int]
     made_with: Mapping[str, str]
+    quality: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from comitia.config import ExportSettings
 from comitia.errors import ConfigError
-from comitia.inference.cards import Progress
+from comitia.inference.cards import Progress, silent
 
 # Asked before the download; the text says what and how much.
 Confirm = Callable[[str], bool]
@@ -35,8 +35,7 @@ def export_python(cache_dir: Path, progress: Progress, confirm: Confirm) -> Path
             )
         return given
     lock = _find_lock()
-    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
-    folder = cache_dir / f"export-env-{digest[:12]}"
+    folder = _folder(lock, cache_dir)
     python = folder / "bin" / "python"
     if (folder / "complete").is_file():
         return python
@@ -56,8 +55,28 @@ def export_python(cache_dir: Path, progress: Progress, confirm: Confirm) -> Path
     return python
 
 
+def python_at_hand(cache_dir: Path) -> Path | None:
+    """The Python of the export environment where there is one already.
+
+    Raises ConfigError where COMITIA_EXPORT_PYTHON names no file.
+    """
+    given = ExportSettings().export_python is not None
+    found = [parent / _LOCK for parent in _above() if (parent / _LOCK).is_file()]
+    made = bool(found) and (_folder(found[0], cache_dir) / "complete").is_file()
+    return export_python(cache_dir, silent, lambda _: False) if given or made else None
+
+
+def _above() -> list[Path]:
+    return list(Path(__file__).resolve().parents)
+
+
+def _folder(lock: Path, cache_dir: Path) -> Path:
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
+    return cache_dir / f"export-env-{digest[:12]}"
+
+
 def _find_lock() -> Path:
-    for parent in Path(__file__).resolve().parents:
+    for parent in _above():
         if (parent / _LOCK).is_file():
             return parent / _LOCK
     raise ConfigError(
@@ -88,9 +107,11 @@ def _make(folder: Path, lock: Path, progress: Progress) -> None:
     progress("installing PyTorch and optimum", 2, 2)
 
 
-def run_checked(command: list[str], failure: str) -> str:
-    """Run a command; what it printed. Raises ConfigError with `failure` and its last line."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def run_checked(command: list[str], failure: str, told: str = "") -> str:
+    """Run a command with `told` as its input; what it printed. Raises ConfigError with `failure`
+    and its last line.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, check=False, input=told)
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
         raise ConfigError(f"{failure}: {lines[-1]}")

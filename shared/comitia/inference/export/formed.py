@@ -28,7 +28,7 @@ class Formed:
 
     def __init__(self, weights: Weights, form: Form) -> None:
         self.shape, self.form = weights.shape, form
-        self._weights = weights
+        self.source = weights
         self._packs: dict[str, tuple[tuple[str, ...], bool]] = {}
         self._unpacked: tuple[tuple[str, ...], list[Floats]] = ((), [])
         self.packs = form not in FLOATS
@@ -37,11 +37,11 @@ class Formed:
 
     def has(self, name: str) -> bool:
         """See Weights."""
-        return self._weights.has(name)
+        return self.source.has(name)
 
     def given(self, name: str) -> Floats:
         """float32 as the source says."""
-        return self._weights.tensor(name)
+        return self.source.tensor(name)
 
     def pack(self, names: Sequence[str], *, bytes_only: bool = False) -> Blocks:
         """Projections of one input as one: stored blocks where they can be kept without loss (8
@@ -49,7 +49,7 @@ class Formed:
         """
         for name in names:
             self._packs[name] = (tuple(names), bytes_only)
-        exact = [self._weights.blocks(name) for name in names]
+        exact = [self.source.blocks(name) for name in names]
         stored = [blocks for blocks in exact if blocks is not None]
         kinds = {(blocks.bits, blocks.offset is None) for blocks in stored}
         if len(stored) == len(names) and len(kinds) == 1:
@@ -62,6 +62,8 @@ class Formed:
         """float32 as the graph holds it: of packed tensors the values of their blocks, of floats
         their rounding to the form. To be asked after the graph was built.
         """
+        if name not in self._packs and self.floats == TensorProto.FLOAT:
+            return self.given(name)
         if name not in self._packs:
             kind: Any = helper.tensor_dtype_to_np_dtype(self.floats)
             rounded: NDArray[np.float32] = self.given(name).astype(kind).astype(np.float32)

@@ -5,11 +5,13 @@ builds and checks as far as that is still needed. Steps are reported through the
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 from comitia.errors import ConfigError
 from comitia.inference.cards import ModelCard, Progress, WheelSource, silent
+from comitia.inference.export.checks import Draft, check, quality_of
 from comitia.inference.export.decoder import build_decoder
 from comitia.inference.export.encoder import build_encoder
 from comitia.inference.export.environment import Confirm
@@ -78,19 +80,22 @@ def export(
     with replacing(built_folder(card, cache_dir)) as draft:
         try:
             if card.recipe.builder == "optimum":
+                quality: Mapping[str, object] = {}
                 contract, shape, nodes = build_with_optimum(
                     card, source, draft, cache_dir, (progress, confirm)
                 )
             else:
-                contract, shape, nodes = _build(card, source, draft, progress)
+                facts = Draft(card, source, draft, cache_dir)
+                (contract, shape, nodes), quality = _build(facts, progress)
         except KeyError as error:
             raise ConfigError(
                 f"The model's own settings in {source} do not say {error}; complete them."
             ) from error
         except OSError as error:
             raise cache_error(draft.parent, error) from error
-        progress("writing the manifest", 2, 3)
-        write_manifest(draft, _manifest(card, source, draft, (contract, shape, nodes)))
+        progress("writing the manifest", 3, 4)
+        manifest = _manifest(card, source, draft, (contract, shape, nodes))
+        write_manifest(draft, replace(manifest, quality=quality))
     return verify(card, cache_dir)
 
 
@@ -120,19 +125,21 @@ def _checked_source(card: ModelCard, cache_dir: Path, progress: Progress) -> Pat
 
 
 def _build(
-    card: ModelCard, source: Path, draft: Path, progress: Progress
-) -> tuple[str, Mapping[str, int], Mapping[str, int]]:
+    draft: Draft, progress: Progress
+) -> tuple[tuple[str, Mapping[str, int], Mapping[str, int]], Mapping[str, object]]:
     """The direct builders: the graph's contract, its shape for the engine, and its nodes by
-    operator.
+    operator; and what its form costs.
     """
+    card, source, folder = draft.card, draft.source, draft.folder
     recipe = card.recipe
-    progress(f"building {card.name} ({recipe.form})", 0, 3)
+    progress(f"building {card.name} ({recipe.form})", 0, 4)
+    weights = None
     if card.kind == "encoder":
-        nodes, dimensions = build_encoder(source, draft, recipe.context_tokens)
+        nodes, dimensions = build_encoder(source, folder, recipe.context_tokens)
         contract, shape = "tokens", {"dimensions": dimensions}
     else:
         weights = Formed(decoder_weights(source), recipe.form)
-        nodes = build_decoder(weights, draft, recipe.context_tokens)
+        nodes = build_decoder(weights, folder, recipe.context_tokens)
         given = weights.shape
         contract = "rows"
         shape = {
@@ -141,9 +148,13 @@ def _build(
             "head_dim": given.head_dim,
             "vocab": given.vocab,
         }
-    progress("writing the tokenizer", 1, 3)
-    (text_from_folder if source.is_dir() else text_from_gguf)(source, draft, recipe.context_tokens)
-    return contract, shape, nodes
+    progress("writing the tokenizer", 1, 4)
+    write_text = text_from_folder if source.is_dir() else text_from_gguf
+    write_text(source, folder, recipe.context_tokens)
+    progress("comparing the graph with its weights", 2, 4)
+    check(draft, weights)
+    quality = {} if weights is None else quality_of(draft, weights, progress)
+    return (contract, shape, nodes), quality
 
 
 def _manifest(

@@ -1,10 +1,11 @@
-"""Reading safetensors files: a folder of them in, float32 arrays by name out.
+"""Safetensors files: a folder of them in, float32 arrays by name out, and the other way.
 
 Files are mapped, not loaded. Format: 8 bytes little-endian length, that many bytes of JSON (name ->
 dtype, shape, data_offsets), then the data. https://huggingface.co/docs/safetensors/index#format
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,21 @@ class Safetensors:
         if entry["dtype"] == "BF16":
             return (array.astype(np.uint32) << 16).view(np.float32)
         return array.astype(np.float32)
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, NDArray[np.float32]]) -> None:
+    """One file of float32 tensors."""
+    header, start = {}, 0
+    for name, array in tensors.items():
+        offsets = [start, start + array.nbytes]
+        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": offsets}
+        start = offsets[1]
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for array in tensors.values():
+            np.ascontiguousarray(array, np.float32).tofile(file)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -37,8 +37,8 @@ class Shape:
     windows: tuple[int | None, ...]
 
 
-class Weights(Protocol):
-    """A decoder's weights under the names of GGUF (token_embd, output_norm, output, blk.<i>.attn_q,
+class Tensors(Protocol):
+    """A decoder's tensors under the names of GGUF (token_embd, output_norm, output, blk.<i>.attn_q,
     ...).
     """
 
@@ -48,6 +48,10 @@ class Weights(Protocol):
 
     def tensor(self, name: str) -> Floats:
         """float32; a projection is [outputs, inputs]."""
+
+
+class Weights(Tensors, Protocol):
+    """Those of a source."""
 
     def blocks(self, name: str) -> Blocks | None:
         """The stored blocks without loss, or None where the file does not hold such blocks."""
