@@ -188,10 +188,18 @@ class AgentSettings(ServiceSettings, DirectorySettings):
     agent_cards: str = Field(min_length=1)
     # Folder of model cards.
     models_dir: Path = Path("models")
-    threads: int = Field(2, ge=1)
-    # What the model runs on; "cuda" needs onnxruntime-gpu, and a model that is an encoder.
-    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
-    in_flight_max: int = Field(64, ge=1)
+    # Of the model's operators; 0: as many as the process may use, by its affinity and its quota.
+    threads: int = Field(0, ge=0)
+    # What the model runs on. cuda needs onnxruntime-gpu, and fails where it is not active; auto
+    # takes it where that is possible, else the cpu, and says why.
+    device: str = Field("cpu", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    # Texts that a decoder works on together, and the memory for their keys and values; 0: room for
+    # 512 tokens of each.
+    engine_rows: int = Field(16, ge=1, le=1024)
+    engine_cache_mib: int = Field(0, ge=0)
+    # Assignments of all agents of this process together. 0: what the model's engine works on
+    # together, and a quarter more that wait there.
+    in_flight_max: int = Field(0, ge=0)
     # Orders to stop are read from so long ago; the router's setting of the same name.
     timeout_ms_max: int = Field(3_600_000, ge=1)
     answer_bytes_max: int = Field(256 * 1024, ge=1)

@@ -4,7 +4,7 @@ answered, spans connected.
 
 import asyncio
 import math
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from comitia.config import AgentSettings, load
-from comitia.errors import ConfigError
+from comitia.errors import ConfigError, Retryable
 from comitia.inference.limits import Limits
+from comitia.ports import Prompt, Scores
 from comitia.runtime.service import Service
 from comitia.telemetry.setup import setup, tracers
 from comitia.testing import ScriptedModel
@@ -51,9 +52,10 @@ def cards(folder: Path, *names: str) -> list[Path]:
     return paths
 
 
-def settings(paths: list[Path]) -> AgentSettings:
+def settings(paths: list[Path], **more: int) -> AgentSettings:
     listed = ":".join(map(str, paths))
-    return load(AgentSettings, {"bootstrap": "unused:1", "agent_cards": listed, "grace_ms": 1_000})
+    given = {"bootstrap": "unused:1", "agent_cards": listed, "grace_ms": 1_000, **more}
+    return load(AgentSettings, given)
 
 
 def assignment(agent: str) -> Assignment:
@@ -71,7 +73,7 @@ class Process:
     def __init__(self, world: World, paths: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
         self.model = ScriptedModel(scores=[(math.log(0.9), math.log(0.1))])
         self.runtime = world.runtime("agent")
-        self._settings = settings(paths)
+        self.settings = settings(paths)
         monkeypatch.setattr(main, "find_card", lambda folder, name: name)
         monkeypatch.setattr(main, "load_model", self._load)
         monkeypatch.setattr(asyncio, "to_thread", _at_once)
@@ -79,14 +81,14 @@ class Process:
     def _load(
         self, card: str, cache: Path, threads: int, device: str, limits: Limits
     ) -> ScriptedModel:
-        self.shelves = limits.shelves
+        self.limits = limits
         return self.model
 
     async def run(self, story: Coroutine[Any, Any, None]) -> None:
         """Start, let the story happen, stop."""
         try:
             async with asyncio.TaskGroup() as group:
-                service = Service(self._settings, self.runtime, group)
+                service = Service(self.settings, self.runtime, group)
                 try:
                     await main.compose(service)
                     await story
@@ -132,7 +134,73 @@ def test_two_agents_on_one_model_publish_cards_and_answer(
     beats = world.messages("comitia.heartbeats.v1", Heartbeat)
     assert {beat.agent for beat in beats if beat.leaving} == {"anna", "bert"}
     assert process.model.closed
-    assert process.shelves == 2, "each agent's prompt keeps a place in the prefix cache"
+    assert process.limits.shelves == 2, "each agent's prompt keeps a place in the prefix cache"
+
+
+class Held(ScriptedModel):
+    """Answers nothing before it is let."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(scores=[(-0.1, -2.0)], capacity=capacity)
+        self.let = asyncio.Event()
+        self.at_work = self.most = 0
+
+    async def score(self, prompt: Prompt, options: Sequence[str]) -> Scores:
+        self.at_work += 1
+        self.most = max(self.most, self.at_work)
+        if "It." in prompt.text:
+            await self.let.wait()
+        self.at_work -= 1
+        return await ScriptedModel.score(self, prompt, options)
+
+
+def test_all_agents_together_work_on_what_the_model_can_and_a_quarter_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    process = Process(world, cards(tmp_path, "anna", "bert", "cleo"), monkeypatch)
+    process.model = model = Held(capacity=4)
+    process.settings = settings(cards(tmp_path, "anna", "bert", "cleo"), engine_rows=4)
+
+    async def story() -> None:
+        for name in ("anna", "bert", "cleo") * 20:
+            await world.write(world.names.inbox(name), "t1", assignment(name))
+        for _ in range(200):
+            await asyncio.sleep(0.01)
+        assert model.at_work == 5
+        model.let.set()
+        await until(lambda: len(world.records(EVENTS)) == 60)
+        assert model.most == 5
+
+    async def whole() -> None:
+        await world.create()
+        await process.run(story())
+
+    simulate(world, whole())
+    assert process.limits.rows == 4
+
+
+def test_an_engine_that_ends_by_itself_ends_the_process_and_its_work_is_left_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    paths = cards(tmp_path, "anna")
+    process = Process(world, paths, monkeypatch)
+
+    async def story() -> None:
+        process.model.fail("out of luck")
+        await world.write(world.names.inbox("anna"), "t1", assignment("anna"))
+        await asyncio.Event().wait()
+
+    async def whole() -> None:
+        await world.create()
+        with pytest.raises(Retryable, match="has ended: out of luck"):
+            await process.run(story())
+        assert not world.records(EVENTS)
+        successor = Process(world, paths, monkeypatch)
+        await successor.run(until(lambda: len(world.records(EVENTS)) == 1))
+
+    simulate(world, whole())
 
 
 def test_a_second_start_publishes_nothing_and_a_changed_card_does_not_start(

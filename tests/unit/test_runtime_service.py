@@ -42,6 +42,8 @@ async def compose(service: Service[ServiceSettings]) -> None:
             raise ValueError("a bug")
         if mode == "storm":
             raise Overloaded("too many dead letters: raise COMITIA_DEAD_LETTERS_PER_MINUTE_MAX")
+        if mode == "gone":
+            raise Retryable("The engine of model 'tiny' has ended: out of luck")
         await service.runtime.stop.wait()
         if mode == "stuck":
             await asyncio.Event().wait()
@@ -186,10 +188,13 @@ def test_a_loop_that_dies_ends_the_service_with_1_and_tells_why() -> None:
         assert "ValueError: a bug" in log
 
 
-def test_a_bound_that_must_not_be_passed_ends_with_1_and_one_line() -> None:
-    with service("storm") as process:
+@pytest.mark.parametrize(
+    ("mode", "told"), [("storm", "too many dead letters"), ("gone", "has ended: out of luck")]
+)
+def test_what_a_new_start_may_mend_ends_with_1_and_one_line(mode: str, told: str) -> None:
+    with service(mode) as process:
         _, log = process.communicate(timeout=30)
         assert process.returncode == 1
         (line,) = (line for line in log.splitlines() if " ERROR " in line)
-        assert "too many dead letters" in line
+        assert told in line
         assert "Traceback" not in log

@@ -10,10 +10,19 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from comitia.errors import ConfigError
 from comitia.topics import AGENT_NAME
@@ -36,7 +45,19 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class _Block(BaseModel):
+    """`later`: fields that cards did not have at first. Where they are not used they are left out
+    of what a card is told by, so that the digests of older cards stay what they were.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    later: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_later(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        unused = {name for name in self.later if getattr(self, name) == fields[name].default}
+        told: dict[str, Any] = whole(self)
+        return {name: value for name, value in told.items() if name not in unused}
 
 
 class Example(_Block):
@@ -76,14 +97,17 @@ class Prompt(_Block):
     `item` holds {input} and may hold {options}; examples are written by the same item.
     `completion` puts `system`, examples and item one after the other with blank lines between;
     `chat` makes turns of them by the model's chat template. `words`: option id -> what the model
-    reads and is scored on instead of the option's text.
+    reads and is scored on instead of the option's text. `adapter`: a LoRA adapter of the model's
+    card; agents with different ones still share a batch.
     """
 
+    later: ClassVar[tuple[str, ...]] = ("adapter",)
     style: Literal["completion", "chat"] = "completion"
     system: str = ""
     item: Item
     examples: tuple[Example, ...] = ()
     words: dict[str, Text] = Field(default_factory=dict)
+    adapter: str = ""
 
 
 class Choice(Prompt):
@@ -92,13 +116,30 @@ class Choice(Prompt):
     calibration: Calibration = Calibration()
 
 
-class Generated(Prompt):
-    """A prompt whose answer is written by the model. `temperature` 0 is greedy; `stop` strings
-    end the answer.
+class Written(Prompt):
+    """A prompt whose answer is written by the model, token by token.
+
+    `temperature` 0 takes the likeliest token each time; above it, one is drawn among the `top_k`
+    likeliest (0: all), of these among the likeliest that have `top_p` together, of these among
+    those with `min_p` of the likeliest one's chance. `repetition_penalty` above 1 makes tokens
+    less likely that stand in prompt or answer.
     """
 
+    later: ClassVar[tuple[str, ...]] = (
+        *Prompt.later,
+        *("top_p", "top_k", "min_p", "repetition_penalty"),
+    )
     tokens_max: int = Field(default=64, ge=1, le=4096)
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    top_k: int = Field(default=0, ge=0)
+    min_p: float = Field(default=0.0, ge=0.0, lt=1.0)
+    repetition_penalty: float = Field(default=1.0, ge=0.01, le=100.0)
+
+
+class Generated(Written):
+    """`stop` strings end the answer."""
+
     stop: tuple[Text, ...] = ()
 
 
@@ -122,18 +163,22 @@ class Nearest(_Block):
 
 class Skill(_Block):
     """How one skill is answered, by the kind of answer asked for. Rankings are made from `choice`
-    or `nearest`.
+    or `nearest`. `json` keeps what is written to the schema of the task.
     """
+
+    later: ClassVar[tuple[str, ...]] = ("json_",)
 
     choice: Choice | None = None
     nearest: Nearest | None = None
     text: Generated | None = None
     number: Generated | None = None
+    json_: Written | None = Field(default=None, alias="json")
 
     @model_validator(mode="after")
     def _answers_something(self) -> "Skill":
-        if not (self.choice or self.nearest or self.text or self.number):
-            raise ValueError("says nothing: give at least one of choice, nearest, text, number")
+        if not (self.choice or self.nearest or self.text or self.number or self.json_):
+            kinds = "choice, nearest, text, number, json"
+            raise ValueError(f"says nothing: give at least one of {kinds}")
         if self.choice and self.nearest:
             raise ValueError("give choice or nearest, not both")
         return self
@@ -155,7 +200,8 @@ class AgentProfile(_Block):
     @property
     def prompts(self) -> int:
         """How many different prompts the model is given, inputs aside."""
-        blocks = ((skill.choice, skill.text, skill.number) for skill in self.skills.values())
+        skills = self.skills.values()
+        blocks = ((skill.choice, skill.text, skill.number, skill.json_) for skill in skills)
         return sum(block is not None for group in blocks for block in group)
 
     def digest(self) -> str:
@@ -174,6 +220,7 @@ class AgentProfile(_Block):
             FormatKind.FORMAT_KIND_TEXT: any(skill.text for skill in skills),
             FormatKind.FORMAT_KIND_NUMBER: any(skill.number for skill in skills),
             FormatKind.FORMAT_KIND_RANKING: any(skill.choice or skill.nearest for skill in skills),
+            FormatKind.FORMAT_KIND_JSON: any(skill.json_ for skill in skills),
         }
         return AgentCard(
             name=self.name,

@@ -20,6 +20,8 @@ from comitia_agent.writing import Writer
 UNSUPPORTED = AbstentionReason.ABSTENTION_REASON_UNSUPPORTED
 FAILED = AbstentionReason.ABSTENTION_REASON_FAILED
 TOO_LONG = AbstentionReason.ABSTENTION_REASON_TOO_LONG
+# What the model cannot do with an input, or with a schema.
+_REASONS = {"TOO_LONG": TOO_LONG, "BAD_CONSTRAINT": UNSUPPORTED}
 UINT32_MAX = 2**32 - 1
 
 
@@ -41,6 +43,7 @@ class Agent:
         }
         self._text = {name: Writer(skill.text, model) for name, skill in skills if skill.text}
         self._number = {name: Writer(skill.number, model) for name, skill in skills if skill.number}
+        self._json = {name: Writer(skill.json_, model) for name, skill in skills if skill.json_}
 
     async def prepare(self) -> None:
         """Do what every task shares: prefill prompts, embed examples. ConfigError when the model
@@ -48,6 +51,9 @@ class Agent:
         """
         for chooser in self._choosers.values():
             await chooser.prepare()
+        for writers in (self._text, self._number, self._json):
+            for writer in writers.values():
+                await writer.prepare()
 
     async def handle(self, recorded: Recorded[Assignment]) -> tuple[Publish]:
         """The answer, addressed as the assignment says."""
@@ -68,7 +74,7 @@ class Agent:
         except Unsupported as error:
             answer = abstain(UNSUPPORTED, str(error))
         except Poison as error:
-            answer = abstain(TOO_LONG if error.reason == "TOO_LONG" else FAILED, str(error))
+            answer = abstain(_REASONS.get(error.reason, FAILED), str(error))
         except (ConfigError, ValueError) as error:
             answer = abstain(FAILED, str(error))
         if answer.ByteSize() > self._answer_bytes_max:
@@ -99,4 +105,6 @@ class Agent:
             return await self._text[task.skill].text(text, assignment)
         if kind == "number" and task.skill in self._number:
             return await self._number[task.skill].number(text, assignment)
+        if kind == "json" and task.skill in self._json:
+            return await self._json[task.skill].document(text, assignment)
         raise Unsupported(f"this agent does not answer tasks of skill {task.skill!r} with a {kind}")

@@ -18,8 +18,9 @@ from comitia.effects import Effect, Publish, Recorded
 from comitia.inference.cards import find_card
 from comitia.inference.limits import Limits
 from comitia.inference.load import load_model
-from comitia.ports import TopicSpec
+from comitia.ports import Model, TopicSpec
 from comitia.runtime.context import Runtime
+from comitia.runtime.places import Places
 from comitia.runtime.retry import persist
 from comitia.runtime.service import Service, run_service
 from comitia.runtime.stopped_tasks import StoppedTasks
@@ -72,7 +73,9 @@ async def compose(service: Service[AgentSettings]) -> None:
     if fresh:
         await persist(runtime, "broker", lambda: _publish(runtime, fresh))
 
-    workers = [_workers(service, agent, stopped) for agent in agents]
+    in_flight_max = settings.in_flight_max or model.capacity + _ahead(model.capacity)
+    places = Places(in_flight_max)
+    workers = [_workers(service, agent, stopped, places) for agent in agents]
     for profile, one in zip(profiles, workers, strict=True):
         stopped.listen(one.stop_task)
         service.start(one.run(), f"inbox {profile.name}")
@@ -101,14 +104,40 @@ def _check_retention(control: TopicSpec, timeout_ms_max: int) -> None:
 async def _model(service: Service[AgentSettings], profiles: Sequence[AgentProfile]) -> TracedModel:
     settings, runtime = service.settings, service.runtime
     card = find_card(settings.models_dir, profiles[0].model)
-    # Room for the instructions and examples of every prompt, so that each is read only once.
-    limits = Limits(shelves=max(1, sum(profile.prompts for profile in profiles)))
+    limits = Limits(
+        rows=settings.engine_rows,
+        # Room for the instructions and examples of every prompt, so that each is read only once.
+        shelves=max(1, sum(profile.prompts for profile in profiles)),
+        cache_bytes=settings.engine_cache_mib << 20,
+    )
     loaded = await asyncio.to_thread(
         load_model, card, settings.cache_dir, settings.threads, settings.device, limits
     )
     service.on_close(loaded.close)
     loaded.watch(EngineMeasures(runtime.telemetry, loaded.name))
+    service.start(_while_it_answers(loaded, runtime.stop), "engine")
     return TracedModel(loaded, runtime.telemetry, runtime.clock)
+
+
+async def _while_it_answers(model: Model, stop: asyncio.Event) -> None:
+    """Until `stop`. Raises Retryable when the engine has ended by itself: the process ends then,
+    so that whoever runs it starts it anew, and what it had begun is answered by the next one.
+    """
+    ended, stopping = asyncio.ensure_future(model.ended()), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            ended.result()
+    finally:
+        ended.cancel()
+        stopping.cancel()
+
+
+def _ahead(at_work: int) -> int:
+    """Assignments that are held ready beside those at work, so that no place of a batch stays
+    empty while the next one is fetched.
+    """
+    return max(1, at_work // 4)
 
 
 def _note(standing: set[str], key: str, card: Recorded[AgentCard] | None) -> None:
@@ -128,7 +157,9 @@ async def _publish(runtime: Runtime, cards: Sequence[AgentCard]) -> None:
         await writer.close()
 
 
-def _workers(service: Service[AgentSettings], agent: Agent, stopped: StoppedTasks) -> Workers:
+def _workers(
+    service: Service[AgentSettings], agent: Agent, stopped: StoppedTasks, places: Places
+) -> Workers:
     telemetry, profile = service.runtime.telemetry, agent.profile
     who = (profile.name, str(profile.version))
 
@@ -139,8 +170,10 @@ def _workers(service: Service[AgentSettings], agent: Agent, stopped: StoppedTask
             span.set(Attribute.COMITIA_ASSIGNMENT_ID, assignment.id)
             return await agent.handle(recorded)
 
-    in_flight_max = service.settings.in_flight_max
-    spec = WorkersSpec(profile.name, in_flight_max, answer, stopped, profile.priority_lane)
+    spec = WorkersSpec(
+        *(profile.name, places.total, answer, stopped, profile.priority_lane, places),
+        waiting_max=_ahead(places.total),
+    )
     return Workers(service.runtime, spec)
 
 

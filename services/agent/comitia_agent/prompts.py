@@ -24,12 +24,13 @@ _MARK = "\x1finput\x1f"
 @dataclass(frozen=True, slots=True)
 class Frame:
     """A prompt without its input: `prefix + input + after`. `words`: what the model is scored on,
-    one per option.
+    one per option. `adapter`: which of the model's reads it, "" for none.
     """
 
     prefix: str
     after: str
     words: tuple[str, ...]
+    adapter: str = ""
 
     def fill(self, text: str) -> ports.Prompt:
         """The model's input. The blank before the input goes with it: byte-level tokens begin
@@ -37,7 +38,7 @@ class Frame:
         """
         prefix = self.prefix.removesuffix(" ")
         blank = self.prefix[len(prefix) :]
-        return ports.Prompt(prefix, blank + _harmless(text) + self.after)
+        return ports.Prompt(prefix, blank + _harmless(text) + self.after, self.adapter)
 
 
 def make_frame(prompt: Prompt, options: Sequence[Option], render: Render) -> Frame:
@@ -57,7 +58,7 @@ def make_frame(prompt: Prompt, options: Sequence[Option], render: Render) -> Fra
         whole = "\n\n".join([*head, *shown, _item(prompt, _MARK, listing)])
         lead = " "
     prefix, after = whole.split(_MARK)
-    return Frame(prefix, after, tuple(lead + word for word in words))
+    return Frame(prefix, after, tuple(lead + word for word in words), prompt.adapter)
 
 
 def input_text(task_input: Input) -> str | None:

@@ -1,21 +1,22 @@
 """How an agent writes: text by generation, a number by generation and reading the first number in
-what was written.
+what was written, JSON by generation that is kept to the task's schema.
 
 Parsing is pure; the only call is the model's `generate`. Every sample of a seat draws with a seed
 of its own.
 """
 
 import hashlib
+import json
 import math
 import re
 
-from comitia.ports import Model, Sampling
+from comitia.ports import Generation, Model, Sampling
 from comitia.v1.answer_pb2 import AbstentionReason, Answer
 from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.format_pb2 import NumberFormat
 from comitia.v1.value_pb2 import Value
 from comitia_agent.answers import abstain, usage_of
-from comitia_agent.card import Generated
+from comitia_agent.card import Generated, Written
 from comitia_agent.prompts import make_frame
 
 UNDECIDED = AbstentionReason.ABSTENTION_REASON_UNDECIDED
@@ -26,8 +27,9 @@ _NUMBER = re.compile(r"[-+\u2212]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+
 class Writer:
     """Writes by one prompt of a card."""
 
-    def __init__(self, card: Generated, model: Model) -> None:
+    def __init__(self, card: Written, model: Model) -> None:
         self._card = card
+        self._stop = card.stop if isinstance(card, Generated) else ()
         self._model = model
         self._frame = make_frame(card, (), model.render)
 
@@ -56,9 +58,25 @@ class Writer:
         answer.rationale = f"read from: {written[:200]}"
         return answer
 
+    async def document(self, text: str, assignment: Assignment) -> Answer:
+        """JSON that follows the task's schema; abstains where the card's tokens do not suffice.
+        Raises whatever the model raises: Poison (BAD_CONSTRAINT) for a schema that it cannot keep.
+        """
+        schema = assignment.task.format.json.schema
+        sampling = self._sampling(self._card.tokens_max, seed_of(assignment), schema)
+        made = await self._model.generate(self._frame.fill(text), sampling)
+        answer = _document(made, sampling.tokens_max)
+        answer.usage.CopyFrom(usage_of(made.usage))
+        return answer
+
+    async def prepare(self) -> None:
+        """Ask for one token: reads the prompt, and shows that the model can write and has the
+        card's adapter. ConfigError when it cannot.
+        """
+        await self._model.generate(self._frame.fill(""), self._sampling(1, 0))
+
     async def _write(self, text: str, assignment: Assignment, tokens_max: int) -> Answer:
-        card = self._card
-        sampling = Sampling(tokens_max, card.temperature, seed_of(assignment), card.stop)
+        sampling = self._sampling(tokens_max, seed_of(assignment))
         made = await self._model.generate(self._frame.fill(text), sampling)
         written = made.text.strip()
         if not written:
@@ -68,6 +86,30 @@ class Writer:
             answer = Answer(value=Value(text=written), rationale=f"generated{cut}")
         answer.usage.CopyFrom(usage_of(made.usage))
         return answer
+
+    def _sampling(self, tokens_max: int, seed: int, schema: str = "") -> Sampling:
+        card = self._card
+        return Sampling(
+            tokens_max=tokens_max,
+            temperature=card.temperature,
+            seed=seed,
+            stop=self._stop,
+            top_p=card.top_p,
+            top_k=card.top_k,
+            min_p=card.min_p,
+            repetition_penalty=card.repetition_penalty,
+            json_schema=schema,
+        )
+
+
+def _document(made: Generation, tokens_max: int) -> Answer:
+    if made.finish == "length":
+        return abstain(UNDECIDED, f"the JSON is not complete after {tokens_max} tokens")
+    try:
+        json.loads(made.text)
+    except ValueError as error:
+        return abstain(UNDECIDED, f"the model wrote no JSON ({error}): {made.text[:200]!r}")
+    return Answer(value=Value(json=made.text), rationale="generated, kept to the task's schema")
 
 
 def read_number(written: str, asked: NumberFormat) -> float:

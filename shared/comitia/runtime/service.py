@@ -115,8 +115,9 @@ def run_service(
     compose: Callable[[Service[S]], Awaitable[None]],
     open_log: OpenLog = KafkaLog.open,
 ) -> int:
-    """Run until a signal; the exit code: 0 after a drain, 2 for a ConfigError, 1 for a bug or a
-    bound that must not be passed, such as that on dead letters.
+    """Run until a signal; the exit code: 0 after a drain, 2 for a ConfigError, 1 for a bug, a
+    bound that must not be passed, such as that on dead letters, or a part that has ended and may be
+    well after a new start, such as a model's engine.
     """
     instance = new_instance(name)
     told = _log_settings()
@@ -128,7 +129,7 @@ def run_service(
     except ConfigError as error:
         _LOG.error("%s", error, extra={"event": "failed", "error": "ConfigError"})
         return EXIT_CONFIG
-    except (Overloaded, Superseded) as error:
+    except (Overloaded, Retryable, Superseded) as error:
         _LOG.error("%s", error, extra={"event": "failed", "error": type(error).__name__})
         return 1
     except Exception:  # noqa: BLE001 - the last resort of the process: told in full, exit code 1
