@@ -3,14 +3,16 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import onnxruntime
 import pytest
 
 from comitia.errors import ConfigError
 from comitia.inference import session
+from comitia.inference.cache import CpuCache
 from comitia.inference.export.make import export
-from comitia.inference.load import load_model
+from comitia.inference.runner import CHUNK_TOKENS_MAX, Feed, RowRunner
 from comitia.inference.session import Threads, open_session
 from tests.unit.inference_models import card_of, decoder_config, write_decoder
 
@@ -45,14 +47,51 @@ def test_a_device_that_is_not_there_or_not_active_is_no_cpu(
     with pytest.raises(ConfigError, match="needs CUDAExecutionProvider"):
         open_session(tmp_path / "model.onnx", Threads(1), "cuda:0")
 
-    class Silent:
-        def get_providers(self) -> list[str]:
-            return ["CPUExecutionProvider"]
+
+class Quiet:
+    """A session that took the processor, as ONNX Runtime does where CUDA cannot be loaded."""
+
+    def get_providers(self) -> list[str]:
+        return ["CPUExecutionProvider"]
+
+
+def test_a_session_that_fell_back_is_no_session_and_the_log_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    loggers: list[Any] = []
+
+    def fall_back(*_: object, **__: object) -> Quiet:
+        for message in ("first", "Require cuDNN 9.* and CUDA 13.*\n  at stack"):
+            loggers[-1](3, "onnxruntime", "", "place", message)
+        return Quiet()
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
-    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: Silent())
-    with pytest.raises(ConfigError, match="'cuda' was asked for, but ONNX Runtime took CPU"):
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fall_back)
+    monkeypatch.setattr(
+        onnxruntime, "set_default_logger_callback", lambda call, *_: loggers.append(call)
+    )
+    with pytest.raises(ConfigError, match=r"took CPU.*\(Require cuDNN 9.* CUDA 13.\*\); check"):
         open_session(tmp_path / "model.onnx", Threads(1), "cuda")
+    assert loggers[-1] is None
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: Quiet())
+    monkeypatch.delattr(onnxruntime, "set_default_logger_callback")
+    with pytest.raises(ConfigError, match=r"'cuda' was asked for, but .*it gave no reason"):
+        open_session(tmp_path / "model.onnx", Threads(1), "cuda")
+
+
+def test_what_onnxruntime_says_of_an_error_is_heard(tmp_path: Path) -> None:
+    """The real library, where it logs an error: at a token that is not in the vocabulary."""
+    write_decoder(tmp_path / "weights", decoder_config("llama"))
+    built = export(card_of(tmp_path / "weights"), tmp_path)
+    opened = open_session(built.folder / "model.onnx", Threads(1), "cpu")
+    runner = RowRunner(opened, CpuCache(built.manifest.shape, 1, CHUNK_TOKENS_MAX))
+    with session._last_error() as last, pytest.raises(session.runtime_errors()):
+        runner.run([Feed(0, 0, [10**6], [0])], logits=True)
+    assert "while running Gather node" in last.pop()
+    with pytest.raises(session.runtime_errors()):
+        runner.run([Feed(0, 0, [10**6], [0])], logits=True)
+    assert not last
 
 
 @pytest.mark.parametrize(("device", "loaded"), [("cpu", 0), ("cuda:0", 1)])
@@ -62,7 +101,9 @@ def test_the_libraries_of_cuda_are_loaded_for_cuda_alone(
     calls: list[str] = []
 
     class Willing:
-        def __init__(self, *_: object, providers: list[tuple[str, object]]) -> None:
+        def __init__(
+            self, *_: object, providers: list[tuple[str, object]], enable_fallback: int
+        ) -> None:
             calls.append("session")
             self._asked = [name for name, _ in providers]
 
@@ -108,10 +149,3 @@ print(sorted(set({HEAVY!r}) & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
-
-
-def test_a_decoder_asked_onto_a_gpu_says_what_this_version_does(tmp_path: Path) -> None:
-    write_decoder(tmp_path / "weights", decoder_config("llama"))
-    export(card_of(tmp_path / "weights"), tmp_path)
-    with pytest.raises(ConfigError, match="decoders run on the cpu"):
-        load_model(card_of(tmp_path / "weights"), tmp_path, device="cuda")

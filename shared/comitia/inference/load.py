@@ -7,18 +7,18 @@ for must be active.
 from pathlib import Path
 from typing import Any
 
-from comitia.errors import ConfigError
-from comitia.inference.cache import CpuCache
 from comitia.inference.cards import ModelCard
 from comitia.inference.decoder import OnnxDecoder
 from comitia.inference.decoder_core import DecoderCore, Runner
+from comitia.inference.device_memory import Rows, make_cache, number_bytes
 from comitia.inference.encoder import OnnxEncoder, SessionStates
 from comitia.inference.encoder_core import EncoderCore, EncoderLimits
 from comitia.inference.engine import Engine
 from comitia.inference.growing import GrowingRunner
 from comitia.inference.limits import Limits
+from comitia.inference.placement import obstacle_of, place
 from comitia.inference.runner import CHUNK_TOKENS_MAX, RowRunner
-from comitia.inference.session import Threads, check_packages, open_session, runtime_errors
+from comitia.inference.session import Threads, check_packages, runtime_errors
 from comitia.inference.space import Memory, Space
 from comitia.inference.store import Built, verify
 from comitia.inference.text import Text
@@ -32,34 +32,32 @@ def load_model(
     limits: Limits | None = None,
 ) -> OnnxDecoder | OnnxEncoder:
     """A running `ports.Model`. `threads` inside an operator, 0 for all that the process
-    may use; `device` cpu, cuda or cuda:<n>.
+    may use; `device` auto, cpu, cuda or cuda:<n>.
 
     Blocks for seconds: verifies digests, opens the graph, starts the engine thread. Raises
-    ConfigError: not built, bytes altered, package of ONNX Runtime missing or doubled, device not
-    active.
+    ConfigError: not built, bytes altered, package of ONNX Runtime missing, doubled or too old,
+    device not active or without room for the cache.
     """
     check_packages()
     built = verify(card, cache_dir)
-    if built.manifest.contract != "tokens" and device != "cpu":
-        raise ConfigError(
-            f"Model '{card.name}' is a decoder, and decoders run on the cpu in this version."
-        )
-    session = open_session(built.folder / "model.onnx", Threads(threads), device)
+    graph, obstacle = built.folder / "model.onnx", obstacle_of(card, built.manifest.contract)
+    session, device = place(graph, Threads(threads), device, obstacle)
     text = Text(built.folder, card.name)
     limits = limits or Limits()
     if built.manifest.contract == "tokens":
         return _encoder(card, built, text, session)
     shape, context = built.manifest.shape, text.context_tokens
+    tokens_max = limits.cache_tokens(shape, context, number_bytes(session))
     cache: Memory
     if built.manifest.contract == "rows":
         # A row has room behind it for what may pad it.
-        rows = limits.rows + limits.shelves
-        cache = CpuCache(shape, rows, context + CHUNK_TOKENS_MAX)
-        runner: Runner = RowRunner(session, cache)
+        rows = Rows(limits.rows + limits.shelves, min(context, tokens_max) + CHUNK_TOKENS_MAX)
+        held = make_cache(session, device, shape, rows)
+        runner: Runner = RowRunner(session, held)
+        cache = held
     else:
         growing = GrowingRunner(session, shape)
         runner, cache = growing, growing.cache
-    tokens_max = limits.cache_tokens(shape, context)
     space = Space(cache, limits.rows, limits.shelves, tokens_max)
     core = DecoderCore(text, runner, space, limits, runtime_errors())
     engine = Engine(core, card.name, limits.jobs)

@@ -1,11 +1,16 @@
 """Opening a graph in ONNX Runtime, on the device that was asked for and on no other.
 
-A model file, a number of threads and a device (cpu, cuda or cuda:<n>) go in, an InferenceSession
-comes out. Which package of ONNX Runtime is installed is checked first: the two builds overwrite
-each other's files.
+A model, a number of threads and a device (cpu, cuda or cuda:<n>) go in, an InferenceSession comes
+out. Which package of ONNX Runtime is installed is checked first: the two builds overwrite each
+other's files. What ONNX Runtime logs while it opens a graph is part of the refusal: it falls back
+to the processor with no more than that.
 """
 
+import logging
 import re
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +21,8 @@ from comitia.inference.cores import Cores, cores
 
 if TYPE_CHECKING:
     import onnxruntime
+
+_LOG = logging.getLogger(__name__)
 
 _PACKAGES = ("onnxruntime", "onnxruntime-gpu")
 _DEVICE = re.compile(r"cpu|cuda(?::(\d+))?")
@@ -71,7 +78,9 @@ def check_packages() -> None:
         )
 
 
-def open_session(model: Path, threads: Threads, device: str) -> "onnxruntime.InferenceSession":
+def open_session(
+    model: Path | bytes, threads: Threads, device: str
+) -> "onnxruntime.InferenceSession":
     """A session whose first active provider is the one asked for. Raises ConfigError with the
     reason otherwise.
     """
@@ -89,29 +98,64 @@ def open_session(model: Path, threads: Threads, device: str) -> "onnxruntime.Inf
     if provider == _CUDA:
         # NVIDIA's wheels put their libraries where the dynamic linker does not look.
         onnxruntime.preload_dlls()
+    given = model if isinstance(model, bytes) else str(model)
+    with _last_error() as last:
+        try:
+            session = onnxruntime.InferenceSession(
+                given, _settings(threads), providers=[(provider, options)], enable_fallback=0
+            )
+        except runtime_errors() as error:
+            what = "a graph" if isinstance(model, bytes) else model
+            raise ConfigError(
+                f"ONNX Runtime cannot open {what} on {device}: {first_line(error)}"
+            ) from error
+    active = session.get_providers()[0]
+    if active != provider:
+        why = last[0] if last else "it gave no reason"
+        raise ConfigError(
+            f"Device '{device}' was asked for, but ONNX Runtime took {active} ({why}); check the "
+            "driver and the CUDA libraries, or set the device to cpu."
+        )
+    return session
+
+
+def _settings(threads: Threads) -> "onnxruntime.SessionOptions":
+    import onnxruntime
+
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads, spin_us = threads.settle(cores())
     settings.inter_op_num_threads = 1
     settings.log_severity_level = _LOG_ERRORS
-    spins = "1" if spin_us else "0"
-    settings.add_session_config_entry("session.intra_op.allow_spinning", spins)
-    settings.add_session_config_entry("session.intra_op.spin_duration_us", str(spin_us))
+    for key, value in {
+        "session.intra_op.allow_spinning": int(spin_us > 0),
+        "session.intra_op.spin_duration_us": spin_us,
+        # For placement.attention_nodes.
+        "session.record_ep_graph_assignment_info": 1,
+    }.items():
+        settings.add_session_config_entry(key, str(value))
+    return settings
+
+
+@contextmanager
+def _last_error() -> Iterator[deque[str]]:
+    """The last error that ONNX Runtime logs meanwhile, of any session."""
+    import onnxruntime
+
+    last: deque[str] = deque(maxlen=1)
+
+    def note(_severity: int, _category: str, _id: str, _place: str, message: str) -> None:
+        _LOG.warning("ONNX Runtime: %s", message)
+        last.append(first_line(message))
+
+    if not hasattr(onnxruntime, "set_default_logger_callback"):
+        # Before 1.32 it writes to the standard error alone.
+        yield last
+        return
+    onnxruntime.set_default_logger_callback(note, _LOG_ERRORS)
     try:
-        session = onnxruntime.InferenceSession(
-            str(model), settings, providers=[(provider, options)]
-        )
-    except runtime_errors() as error:
-        raise ConfigError(
-            f"ONNX Runtime cannot open {model} on {device}: {first_line(error)}"
-        ) from error
-    active = session.get_providers()[0]
-    if active != provider:
-        raise ConfigError(
-            f"Device '{device}' was asked for, but ONNX Runtime took {active}; check the driver "
-            "and the CUDA libraries, "
-            "or set the device to cpu."
-        )
-    return session
+        yield last
+    finally:
+        onnxruntime.set_default_logger_callback(None)
 
 
 def runtime_errors() -> tuple[type[Exception], ...]:
@@ -121,7 +165,7 @@ def runtime_errors() -> tuple[type[Exception], ...]:
     return (*(getattr(state, name) for name in _ERRORS), RuntimeError)
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: Exception | str) -> str:
     """An error of ONNX Runtime without its stack."""
     return str(error).strip().partition("\n")[0]
 
