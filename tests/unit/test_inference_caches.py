@@ -2,20 +2,24 @@
 memory of a device, for which the device "cpu" stands here.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import onnx
 import onnxruntime
 import pytest
 
 from comitia.errors import ConfigError
-from comitia.inference import device_memory
+from comitia.inference import device_memory, load
 from comitia.inference.cache import Cache, CpuCache
 from comitia.inference.cards import Form
 from comitia.inference.device_memory import DeviceCache, Rows, identity_model, make_cache
 from comitia.inference.export.make import export
+from comitia.inference.load import load_model
 from comitia.inference.runner import CHUNK_TOKENS_MAX, Feed, Floats, Outcome, RowRunner
 from comitia.inference.session import Threads, open_session
+from comitia.ports import Generation, Prompt, Sampling
 from tests.unit.inference_models import card_of, decoder_config, write_decoder
 
 SHAPE = {"layers": 3, "kv_heads": 2, "head_dim": 16}
@@ -119,6 +123,40 @@ def test_several_rows_in_one_step_in_both_memories(
     assert other.logits is not None
     assert (one.logits == other.logits).all()
     assert (one.next_ids == other.next_ids).all()
+
+
+async def test_a_whole_model_says_the_same_in_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beginnings that are kept and copied, options of a score, several texts at once."""
+    write_decoder(tmp_path / "weights", decoder_config("llama"))
+    card = card_of(tmp_path / "weights")
+    export(card, tmp_path)
+
+    async def said() -> tuple[object, ...]:
+        model = load_model(card, tmp_path, threads=1)
+        prompts = [Prompt("what all begin with ", text) for text in ("one", "two", "three")]
+        try:
+            first = await model.generate(prompts[0], Sampling(6))
+            *texts, weighed = await asyncio.gather(
+                *(model.generate(prompt, Sampling(6)) for prompt in prompts),
+                model.score(prompts[1], ["yes", "no", "perhaps"]),
+            )
+        finally:
+            await model.close()
+        again = [text for text in texts if isinstance(text, Generation)]
+        assert again[0].usage.cached_tokens > 0
+        return first.text, [text.text for text in again], weighed
+
+    of_cpu = await said()
+
+    def on_a_device(
+        session: onnxruntime.InferenceSession, device: str, shape: Mapping[str, int], rows: Rows
+    ) -> Cache:
+        return DeviceCache(shape, rows, "tensor(float)", device)
+
+    monkeypatch.setattr(load, "make_cache", on_a_device)
+    assert await said() == of_cpu
 
 
 def test_the_copying_graph_is_a_valid_model() -> None:
