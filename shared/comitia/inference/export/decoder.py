@@ -3,7 +3,7 @@
 Contract "rows": N tokens of any mix of rows in one list, B rows of cache with up to S new tokens
 each, K places whose logits are wanted, T tokens of cache a row:
     in   input_ids int64[N]; spread int64[B, S] = for each new place of each row its token's place
-         in the list (any where a row has fewer); gathered int64[N, 2] = b and s of each token;
+         in the list (any where a row has fewer); gathered int64[N] = b*S + s of each token;
          seqlens_k int32[B] = tokens in the row after this step, less 1; query_seqlens int32[B] =
          new tokens of the row, 0 where it idles; total_len int32[1], at least the longest row after
          this step and S; logit_idx int64[K] = places in the list;
@@ -114,7 +114,9 @@ class _Decoder:
             rotary_interleaved=0,
             **({} if window is None else {"local_window_size": window}),
         )
-        attention = graph.op("GatherND", [padded, "gathered"], f"{stem}.attn")
+        width = graph.numbers(-1, shape.heads * shape.head_dim)
+        flat = graph.op("Reshape", [padded, width], f"{stem}.places")
+        attention = graph.op("Gather", [flat, "gathered"], f"{stem}.attn", axis=0)
         added = self._linear(attention, [f"{stem}.attn_output"], f"{stem}.attn_output")
         normed, state = self._norm(state, added, f"{stem}.ffn_norm")
         return state, self._feed_forward(normed, stem)
@@ -166,9 +168,13 @@ class _Decoder:
 
     def _feed_forward(self, x: str, stem: str) -> str:
         graph, gate, up = self._graph, f"{stem}.ffn_gate", f"{stem}.ffn_up"
-        # Apart: to split one long product costs what it saves.
-        self._linear(x, [gate], gate)
-        self._linear(x, [up], up)
+        if not self._weights.packs:
+            self._linear(x, [gate], gate)
+            self._linear(x, [up], up)
+        else:
+            # One long product costs less than two; with floats the split costs what that saves.
+            both = self._linear(x, [gate, up], f"{stem}.ffn_gate_up")
+            graph.op("Split", [both], [gate, up], axis=-1, num_outputs=2)
         if self._weights.floats == TensorProto.BFLOAT16:
             # QuickGelu has no kernel for it.
             sigmoid = graph.op("Sigmoid", [gate], f"{stem}.sigmoid")
@@ -237,7 +243,7 @@ def _interface(shape: Shape, floats: int) -> tuple[list[ValueInfoProto], list[Va
     inputs = [
         info("input_ids", longs, ["N"]),
         info("spread", longs, ["B", "S"]),
-        info("gathered", longs, ["N", 2]),
+        info("gathered", longs, ["N"]),
         info("seqlens_k", TensorProto.INT32, ["B"]),
         info("query_seqlens", TensorProto.INT32, ["B"]),
         info("total_len", TensorProto.INT32, [1]),
