@@ -29,7 +29,7 @@ DEFAULTS: dict[str, Any] = yaml.safe_load((tools.CHART / "values.yaml").read_tex
 FOREIGN = {
     "values.global",
     "kubernetes",
-    *(f"card.skills[].{kind}" for kind in ("choice", "nearest", "text", "number")),
+    *(f"card.skills[].{kind}" for kind in ("choice", "nearest", "text", "number", "json")),
     "modelCard.source",
     "modelCard.recipe",
 }
@@ -142,4 +142,5 @@ def test_cards_have_the_fields_that_the_agent_reads() -> None:
     needed = {name for name, field in AgentProfile.model_fields.items() if field.is_required()}
     assert set(card["required"]) == needed
     skill = card["properties"]["skills"]["additionalProperties"]
-    assert set(skill["properties"]) == set(Skill.model_fields)
+    fields = {field.alias or name for name, field in Skill.model_fields.items()}
+    assert set(skill["properties"]) == fields
