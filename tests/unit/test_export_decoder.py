@@ -12,7 +12,7 @@ from gguf.quants import dequantize, quantize
 from comitia.errors import ConfigError
 from comitia.inference.cache import CpuCache
 from comitia.inference.cards import Form
-from comitia.inference.export import graph
+from comitia.inference.export import graph, quality
 from comitia.inference.export.folder import _LAYER
 from comitia.inference.export.make import export
 from comitia.inference.export.shape import inverse_frequencies
@@ -38,6 +38,12 @@ TOP = {
     "model.norm.weight": "output_norm.weight",
     "lm_head.weight": "output.weight",
 }
+
+
+@pytest.fixture(autouse=True)
+def short_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a form costs is measured in other tests."""
+    monkeypatch.setattr(quality, "TOKENS_MAX", 192)
 
 
 def write_gguf(path: Path, config: dict[str, Any], tensors: Tensors, kind: str) -> Tensors:
