@@ -99,17 +99,9 @@ class StrictRunner:
             if place - feed.past in feed.wanted:
                 number = list(feed.wanted).index(place - feed.past)
                 found[number] = np.nan if broken else _logits(known)
-                # It breaks over what it reads, and not over what it writes itself.
-                found[number, [self._fault, self._noise]] -= 99
         # A kernel may write what pads a shorter piece.
         cells[feed.past + len(feed.tokens) :] = 98
         return found
-
-
-@lru_cache(100_000)
-def _logits(known: int) -> NDArray[np.float32]:
-    drawn: NDArray[np.float32] = np.random.default_rng(known).standard_normal(_VOCAB, np.float32)
-    return 3 * drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +119,39 @@ class Ask:
             return ScoreJob(prompt=self.prompt, options=self.options)
         on_text = heard.append if self.streams else None
         return GenerateJob(prompt=self.prompt, sampling=self.sampling, on_text=on_text)
+
+
+def by_hand(ask: Ask, text: Text) -> tuple[Any, ...] | None:
+    """Text and tokens of a greedy text as StrictRunner's cells have it; None for what is scored,
+    drawn or broken. No part of the engine has a hand in it.
+    """
+    whole, adapter = ask.prompt.prefix + ask.prompt.text, ADAPTERS.get(ask.prompt.adapter, 0)
+    if ask.options or ask.sampling != Sampling(ask.sampling.tokens_max):
+        return None
+    if set(whole) & {FAULT, NOISE} or ask.prompt.adapter not in ("", *ADAPTERS):
+        return None
+    tokens = text.encode(whole) or [text.starting_token()]
+    prompt = len(tokens)
+    if prompt >= text.context_tokens:
+        return None
+    cells: list[int] = []
+    while len(tokens) < min(prompt + ask.sampling.tokens_max, text.context_tokens):
+        for token in tokens[len(cells) :]:
+            known = zlib.crc32(np.array(cells, np.int64).tobytes(), token * 4 + adapter)
+            cells.append(known + 1)
+        likely = int(_logits(known).argmax())
+        if likely in text.ends:
+            break
+        tokens.append(likely)
+    return text.decode(tokens[prompt:]), len(tokens) - prompt
+
+
+@lru_cache(100_000)
+def _logits(known: int) -> NDArray[np.float32]:
+    drawn: NDArray[np.float32] = np.random.default_rng(known).standard_normal(_VOCAB, np.float32)
+    # It breaks over what it reads, and not over what it writes itself.
+    drawn[byte_tokenizer().encode(FAULT + NOISE).ids] -= 99
+    return 3 * drawn
 
 
 @dataclass(eq=False, slots=True)

@@ -22,6 +22,7 @@ from tests.unit.inference_trials import (
     StrictRunner,
     Told,
     Trial,
+    by_hand,
     tiny_text,
     told,
 )
@@ -95,7 +96,10 @@ def alone(text: Text, ask: Ask, cache: int) -> Told:
     made = trial(text, Limits(rows=1, shelves=0, chunk_tokens=CONTEXT), cache)
     request = made.ask(ask)
     made.finish()
-    return told(request)
+    found = told(request)
+    if (expected := by_hand(ask, text)) and found.words[0] is not Poison:
+        assert (found.words[0], found.words[-1]) == expected, "the engine has a part in it"
+    return found
 
 
 def happen(made: Trial, event: tuple[str, Any]) -> None:
