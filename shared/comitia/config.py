@@ -192,7 +192,7 @@ class AgentSettings(ServiceSettings, DirectorySettings):
     threads: int = Field(0, ge=0)
     # What the model runs on. cuda needs onnxruntime-gpu, and fails where it is not active; auto
     # takes it where that is possible, else the cpu, and says why.
-    device: str = Field("cpu", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     # Texts that a decoder works on together, and the memory for their keys and values; 0: room for
     # 512 tokens of each.
     engine_rows: int = Field(16, ge=1, le=1024)

@@ -103,7 +103,8 @@ class ScriptedModel:
             self._note("embed", Prompt("", text))
         if not self.vectors:
             raise ConfigError(f"model {self.name} cannot embed: its script has no vectors")
-        rows = np.array([self.vectors[text] for text in texts], dtype=np.float32)
+        size = len(next(iter(self.vectors.values())))
+        rows = np.array([self.vectors[text] for text in texts], np.float32).reshape(-1, size)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return Embeddings(rows, Usage(sum(len(text.split()) for text in texts), 0, 0))
 

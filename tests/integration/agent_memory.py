@@ -1,0 +1,94 @@
+"""One whole agent process on LocalLog: all rows of its engine filled to 512 tokens, twice, then the
+same rows full of choices and of JSON. Out: one line of JSON, with the resident memory in MiB.
+
+In: COMITIA_* as every agent; the number of rows as argument.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from comitia.config import AgentSettings, KafkaSettings
+from comitia.effects import Publish
+from comitia.ports import Log, ReaderSpec
+from comitia.runtime.service import Service, run_service
+from comitia.testing import LocalLog
+from comitia.v1.assignment_pb2 import Assignment
+from comitia.v1.format_pb2 import AnswerFormat, ChoiceFormat, JsonFormat, Option, TextFormat
+from comitia.v1.input_pb2 import Input
+from comitia.v1.panel_event_pb2 import PanelEvent
+from comitia.v1.task_pb2 import Task
+from comitia_agent import main
+
+ROWS = int(sys.argv[1])
+EVENTS = "comitia.panel-events.v1"
+NAME = "filler"
+# Of about 400 tokens; the card lets the model write 96 more.
+LONG = " ".join(f"The {number}th day was long and nothing came of it." for number in range(1, 33))
+TEXT = AnswerFormat(text=TextFormat())
+CHOICE = AnswerFormat(
+    choice=ChoiceFormat(options=[Option(id="a fine day"), Option(id="a bad one")])
+)
+SCHEMA = '{"type": "object", "properties": {"day": {"type": "integer"}}, "required": ["day"]}'
+JSON = AnswerFormat(json=JsonFormat(schema=SCHEMA))
+
+
+def memory_mib() -> dict[str, int]:
+    """Resident now, and at most so far."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    sizes = dict(line.split(":", 1) for line in lines)
+    return {name: int(sizes[name].split()[0]) // 1024 for name in ("VmRSS", "VmHWM")}
+
+
+async def ask(service: Service[AgentSettings], kind: AnswerFormat, turn: int) -> list[PanelEvent]:
+    """As many assignments as there are rows; their answers."""
+    runtime = service.runtime
+    writer = await runtime.log.writer()
+    spec = ReaderSpec(topics=(EVENTS,), start="latest")
+    reader = await runtime.log.reader(spec)
+    await reader.end_offsets(reader.assignment())
+    for number in range(ROWS):
+        text = Input(text=f"{turn}.{number}: {LONG}")
+        task = Task(id=f"t{turn}.{number}", skill="s", input=text, format=kind)
+        assignment = Assignment(
+            id=f"{turn}.{number}", agent=NAME, task=task, deadline_ms=2**50,
+            reply_topic=EVENTS, reply_partition=0,
+        )  # fmt: skip
+        publish = Publish(service.names.inbox(NAME), task.id, assignment)
+        await (await writer.send(runtime.codec.encode(publish)))
+    events: list[PanelEvent] = []
+    while len(events) < ROWS:
+        for record in await reader.fetch(ROWS, 100):
+            events.append(runtime.codec.decode(PanelEvent, record).message)
+    await reader.close()
+    await writer.close()
+    return events
+
+
+async def compose(service: Service[AgentSettings]) -> None:
+    """The agent, and who fills it."""
+    await main.compose(service)
+    service.start(fill(service), "fill")
+
+
+async def fill(service: Service[AgentSettings]) -> None:
+    told: dict[str, object] = {"idle": memory_mib()}
+    for turn, (name, kind) in enumerate(
+        [("texts", TEXT), ("texts again", TEXT), ("choices", CHOICE), ("json", JSON)]
+    ):
+        events = await ask(service, kind, turn)
+        kinds = {event.answer.value.WhichOneof("kind") for event in events}
+        usage = events[0].answer.usage
+        tokens = usage.prompt_tokens + usage.completion_tokens
+        told[name] = {**memory_mib(), "tokens": tokens, "answers": sorted(map(str, kinds))}
+    told["imported"] = sorted({"torch", "transformers", "optimum", "onnx"} & set(sys.modules))
+    print(json.dumps(told), flush=True)
+    service.runtime.stop.set()
+
+
+async def open_log(settings: KafkaSettings, instance: str) -> Log:
+    return LocalLog()
+
+
+if __name__ == "__main__":
+    sys.exit(run_service("agent", AgentSettings, compose, open_log))
