@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from comitia.errors import Poison, Retryable
@@ -27,6 +27,8 @@ from tests.unit.inference_trials import (
     told,
 )
 
+# A machine may have other things to do.
+SLOW = [HealthCheck.too_slow]
 # Beginnings of each other, and one that joins with what follows into another token.
 PREFIXES = [
     "",
@@ -132,7 +134,7 @@ def compare(made: Trial, alone: Callable[[Ask], Told], broken: bool) -> None:
 
 
 @given(limits=LIMITS, cache=CACHES, events=EVENTS)
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=100, suppress_health_check=SLOW)
 def test_each_request_gets_what_it_gets_alone(
     text: Text, limits: Limits, cache: int, events: list[tuple[str, Any]]
 ) -> None:

@@ -4,7 +4,7 @@ must hold.
 
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -125,4 +125,8 @@ def alike(one: Prefix, other: Prefix) -> int:
 
 
 TestSpace = SpaceRules.TestCase
-TestSpace.settings = settings(deadline=None, max_examples=60, stateful_step_count=40)
+# A machine may have other things to do.
+SLOW = [HealthCheck.too_slow]
+TestSpace.settings = settings(
+    deadline=None, max_examples=60, stateful_step_count=40, suppress_health_check=SLOW
+)
