@@ -1,10 +1,12 @@
 """One whole agent process on LocalLog: all rows of its engine filled to 512 tokens, twice, then the
-same rows full of choices and of JSON. Out: one line of JSON, with the resident memory in MiB.
+same rows full of choices and of JSON, by its agents in turn. Out: one line of JSON, with the
+resident memory in MiB and the sequences that the engine had in a step of each kind, in the mean.
 
-In: COMITIA_* as every agent; the number of rows as argument.
+In: COMITIA_* as every agent, cards named as their files; the number of rows as argument.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -19,10 +21,11 @@ from comitia.v1.input_pb2 import Input
 from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia.v1.task_pb2 import Task
 from comitia_agent import main
+from tests.unit.measured import scrape
 
 ROWS = int(sys.argv[1])
+NAMES = [Path(card).stem for card in os.environ["COMITIA_AGENT_CARDS"].split(os.pathsep)]
 EVENTS = "comitia.panel-events.v1"
-NAME = "filler"
 # Of about 400 tokens; the card lets the model write 96 more.
 LONG = " ".join(f"The {number}th day was long and nothing came of it." for number in range(1, 33))
 TEXT = AnswerFormat(text=TextFormat())
@@ -40,6 +43,13 @@ def memory_mib() -> dict[str, int]:
     return {name: int(sizes[name].split()[0]) // 1024 for name in ("VmRSS", "VmHWM")}
 
 
+def steps(service: Service[AgentSettings]) -> tuple[float, float]:
+    """Steps of the engine so far, and sequences in all of them."""
+    found = scrape(service.runtime.telemetry)
+    size = "comitia_model_batch_size"
+    return sum(found[f"{size}_count"].values()), sum(found[f"{size}_sum"].values())
+
+
 async def ask(service: Service[AgentSettings], kind: AnswerFormat, turn: int) -> list[PanelEvent]:
     """As many assignments as there are rows; their answers."""
     runtime = service.runtime
@@ -50,11 +60,12 @@ async def ask(service: Service[AgentSettings], kind: AnswerFormat, turn: int) ->
     for number in range(ROWS):
         text = Input(text=f"{turn}.{number}: {LONG}")
         task = Task(id=f"t{turn}.{number}", skill="s", input=text, format=kind)
+        agent = NAMES[number % len(NAMES)]
         assignment = Assignment(
-            id=f"{turn}.{number}", agent=NAME, task=task, deadline_ms=2**50,
+            id=f"{turn}.{number}", agent=agent, task=task, deadline_ms=2**50,
             reply_topic=EVENTS, reply_partition=0,
         )  # fmt: skip
-        publish = Publish(service.names.inbox(NAME), task.id, assignment)
+        publish = Publish(service.names.inbox(agent), task.id, assignment)
         await (await writer.send(runtime.codec.encode(publish)))
     events: list[PanelEvent] = []
     while len(events) < ROWS:
@@ -76,11 +87,18 @@ async def fill(service: Service[AgentSettings]) -> None:
     for turn, (name, kind) in enumerate(
         [("texts", TEXT), ("texts again", TEXT), ("choices", CHOICE), ("json", JSON)]
     ):
+        count, total = steps(service)
         events = await ask(service, kind, turn)
+        after = steps(service)
+        sequences = (after[1] - total) / (after[0] - count)
         kinds = {event.answer.value.WhichOneof("kind") for event in events}
         usage = events[0].answer.usage
         tokens = usage.prompt_tokens + usage.completion_tokens
-        told[name] = {**memory_mib(), "tokens": tokens, "answers": sorted(map(str, kinds))}
+        answers = sorted(map(str, kinds))
+        told[name] = {
+            **memory_mib(),
+            "tokens": tokens, "answers": answers, "sequences": sequences,
+        }
     told["imported"] = sorted({"torch", "transformers", "optimum", "onnx"} & set(sys.modules))
     print(json.dumps(told), flush=True)
     service.runtime.stop.set()

@@ -23,7 +23,7 @@ source: {path: ../weights}
 recipe: {builder: direct, form: fp32, context_tokens: 4000}
 """
 CARD = """
-name: filler
+name: {name}
 version: 1
 description: Fills the rows of an engine.
 model: {model}
@@ -36,15 +36,20 @@ skills:
 
 
 def filled(folder: Path, model: str, rows: int, **settings: str) -> dict[str, Any]:
-    """What a process tells whose engine of so many rows was filled; see agent_process.py."""
-    (folder / "filler.yaml").write_text(CARD.format(model=model), encoding="utf-8")
+    """What a process of two agents tells whose engine of so many rows was filled; see
+    agent_process.py.
+    """
+    cards = [folder / f"{name}.yaml" for name in ("anna", "bert")]
+    for card in cards:
+        card.write_text(CARD.format(name=card.stem, model=model), encoding="utf-8")
     variables = {k: v for k, v in os.environ.items() if not k.startswith(("COMITIA_", "OTEL_"))}
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "unit" / "agent_process.py"), str(rows)],
+        [sys.executable, "-m", "tests.unit.agent_process", str(rows)],
         env=variables
-        | {"COMITIA_AGENT_CARDS": str(folder / "filler.yaml"), "COMITIA_BOOTSTRAP": "none:1"}
+        | {"COMITIA_AGENT_CARDS": os.pathsep.join(map(str, cards)), "COMITIA_BOOTSTRAP": "none:1"}
         | {"COMITIA_ENGINE_ROWS": str(rows), "COMITIA_LOG_LEVEL": "WARNING"}
         | settings,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=300,
@@ -55,7 +60,9 @@ def filled(folder: Path, model: str, rows: int, **settings: str) -> dict[str, An
     return told
 
 
-def test_it_answers_with_every_kind_and_imports_nothing_heavy(tmp_path: Path) -> None:
+def test_agents_share_a_batch_answer_with_every_kind_and_import_nothing_heavy(
+    tmp_path: Path,
+) -> None:
     write_decoder(tmp_path / "weights", decoder_config("llama", max_position_embeddings=4096))
     cache, models = tmp_path / "cache", tmp_path / "models"
     models.mkdir()
@@ -68,4 +75,6 @@ def test_it_answers_with_every_kind_and_imports_nothing_heavy(tmp_path: Path) ->
     # Random weights may not come to an end within the tokens; whoever does keeps to the schema.
     assert set(told["json"]["answers"]) <= {"json", "None"}
     assert told["texts"]["tokens"] > 1_000
+    # Each agent has two texts: beside each other, not one after the other.
+    assert told["texts"]["sequences"] > 2.5
     assert told["imported"] == []
