@@ -18,15 +18,14 @@ from numpy.typing import NDArray
 from comitia.config import DirectorySettings
 from comitia.inference.cache import CpuCache
 from comitia.inference.cards import find_card
-from comitia.inference.export.folder import long_name
 from comitia.inference.export.gguf_weights import GgufWeights
 from comitia.inference.export.make import export
+from comitia.inference.export.theirs import write_folder
 from comitia.inference.pull import pull
 from comitia.inference.runner import CHUNK_TOKENS_MAX, Feed, RowRunner
 from comitia.inference.session import Threads, open_session
 from comitia.inference.store import source_folder
 from comitia.inference.text import Text
-from tests.unit.inference_models import write_safetensors
 
 MODELS = Path(__file__).parents[2] / "models"
 NEW_TOKENS = 16
@@ -36,10 +35,6 @@ PROMPTS = [
     "def fibonacci(n):\n    ",
     "<|im_start|>user\nName three colours.<|im_end|>\n<|im_start|>assistant\n",
 ]
-PARTS = (
-    *("attn_norm", "attn_q", "attn_k", "attn_v", "attn_output"),
-    *("ffn_norm", "ffn_gate", "ffn_up", "ffn_down"),
-)
 TORCH = """
 import json, sys, torch
 from transformers import AutoModelForCausalLM
@@ -54,30 +49,6 @@ pytestmark = pytest.mark.skipif(
     "COMITIA_EXPORT_PYTHON" not in os.environ,
     reason="needs the export environment: make test-export",
 )
-
-
-def write_folder(weights: GgufWeights, folder: Path) -> None:
-    """The same model as transformers knows it."""
-    shape = weights.shape
-    names = ["token_embd.weight", "output_norm.weight"]
-    for layer in range(shape.layers):
-        names += [f"blk.{layer}.{part}.weight" for part in PARTS]
-    tensors = {long_name(name): np.ascontiguousarray(weights.tensor(name)) for name in names}
-    config = {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "hidden_size": shape.hidden,
-        "intermediate_size": len(tensors["model.layers.0.mlp.up_proj.weight"]),
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "num_key_value_heads": shape.kv_heads,
-        "max_position_embeddings": shape.positions,
-        "rms_norm_eps": shape.epsilon,
-        "rope_theta": 100_000.0,
-        "vocab_size": shape.vocab,
-        "tie_word_embeddings": True,
-    }
-    write_safetensors(folder, config, tensors)
 
 
 def test_smollm2_equals_torch(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from comitia.inference.cache import CpuCache
 from comitia.inference.cards import find_card
 from comitia.inference.export.gguf_weights import GgufWeights
 from comitia.inference.export.make import export
+from comitia.inference.export.theirs import write_folder
 from comitia.inference.jobs import GenerateJob
 from comitia.inference.limits import Limits
 from comitia.inference.pull import pull
@@ -30,7 +31,7 @@ from comitia.inference.store import source_folder
 from comitia.inference.text import Text
 from comitia.inference.writing import Writing
 from comitia.ports import Prompt, Sampling
-from tests.export.test_smollm2 import MODELS, write_folder
+from tests.export.test_smollm2 import MODELS
 from tests.unit.inference_trials import Ask, Trial
 
 TOKENS = 64

@@ -41,8 +41,9 @@ TOP = {
 
 
 @pytest.fixture(autouse=True)
-def short_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a form costs is measured in other tests."""
+def short_and_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a form costs is measured in other tests, and transformers is asked in others."""
+    monkeypatch.delenv("COMITIA_EXPORT_PYTHON", raising=False)
     monkeypatch.setattr(quality, "TOKENS_MAX", 192)
 
 

@@ -35,8 +35,9 @@ FORMS: list[Form] = ["fp32", "fp16", "bf16", "int8"]
 
 
 @pytest.fixture(autouse=True)
-def short_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a form costs is measured in other tests."""
+def short_and_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a form costs is measured in other tests, and transformers is asked in others."""
+    monkeypatch.delenv("COMITIA_EXPORT_PYTHON", raising=False)
     monkeypatch.setattr(quality, "TOKENS_MAX", 192)
 
 
@@ -89,7 +90,7 @@ def test_a_graph_with_a_slip_is_not_kept(
     class Slipping(builder):  # type: ignore[misc, valid-type]
         def __init__(self, graph: Any, weights: Any) -> None:
             super().__init__(graph, weights)
-            vars(self)["_shape"] = slip(weights.shape)
+            self.__dict__["_shape"] = slip(weights.shape)
 
     monkeypatch.setattr(decoder, "_Decoder", Slipping)
     with pytest.raises(ConfigError, match=rf"'tiny' \({form}\): .*not answer like a plain forward"):

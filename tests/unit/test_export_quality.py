@@ -22,6 +22,7 @@ from tests.unit.inference_models import CONTEXT, card_of, decoder_config, write_
 
 @pytest.fixture
 def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelCard:
+    monkeypatch.delenv("COMITIA_EXPORT_PYTHON", raising=False)
     monkeypatch.setattr(quality, "TOKENS_MAX", 6 * CONTEXT)
     write_decoder(tmp_path / "weights", decoder_config("llama"))
     return card_of(tmp_path / "weights", form="int8")

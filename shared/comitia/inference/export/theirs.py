@@ -82,6 +82,7 @@ def write_folder(weights: Tensors, folder: Path) -> None:
         "vocab_size": shape.vocab,
         "tie_word_embeddings": "output.weight" not in held,
     }
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     tensors = {long_name(name): weights.tensor(name) for name in held}
     write_safetensors(folder / "model.safetensors", tensors)
