@@ -149,6 +149,33 @@ async def test_a_stream_that_nobody_reads_on_leaves(model: OnnxDecoder) -> None:
     assert sizes[-4:] == [1] * 4, "whoever comes then is alone"
 
 
+async def test_many_callers_who_come_and_go_at_any_moment(folder: Path) -> None:
+    """The thread at its own pace: whoever stays gets what it gets alone, and no place is lost."""
+    model = load(folder, Limits(rows=3, shelves=2, chunk_tokens=16, mixed_tokens=8))
+    chance, calls = np.random.default_rng(11), []
+    alone = [(await model.generate(Prompt("the ", "x" * n), Sampling(9))).text for n in range(9)]
+
+    async def listen(prompt: Prompt) -> str:
+        return "".join([piece.text async for piece in model.stream(prompt, Sampling(9))])
+
+    async def write(prompt: Prompt) -> str:
+        return (await model.generate(prompt, Sampling(9))).text
+
+    for number in range(120):
+        call = (listen, write)[number % 2](Prompt("the ", "x" * (number % 9)))
+        calls.append(asyncio.create_task(call))
+        for _ in range(chance.integers(40)):
+            await asyncio.sleep(0)
+        if chance.random() < 0.5:
+            calls[chance.integers(len(calls))].cancel()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    kept = [(n, r) for n, r in enumerate(results) if not isinstance(r, asyncio.CancelledError)]
+    assert 40 < len(kept) < 120
+    assert all(result == alone[number % 9] for number, result in kept)
+    await model.close()
+    assert not inner(model).held() and inner(model)._space.free_rows == 3
+
+
 async def test_numbers_that_are_none_in_one_row_fail_its_job_alone(model: OnnxDecoder) -> None:
     """The memory of one running text is spoilt; its neighbour in the same batch is not."""
     alone = await model.generate(SENTENCE, Sampling(40))
