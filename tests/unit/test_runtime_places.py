@@ -108,6 +108,28 @@ def test_a_place_that_its_asker_does_not_need_any_more_goes_to_the_next() -> Non
     assert not places.wanted_beside(passes)
 
 
+def test_who_is_killed_begins_nothing_more() -> None:
+    """Its task group is closing, and so are those of the other agents of the process."""
+    anna, ben = pair(total=1, waiting_max=5)
+
+    async def story() -> None:
+        await anna.world.create("anna", "ben")
+        anna.agent.let("a0")
+        await anna.write(work("a0"), work("a1"))
+        await anna.start()
+        await ben.start()
+        await until(lambda: anna.workers.in_flight == 1 and anna.workers.waiting == 1)
+        await ben.write(work("b0"), topic=BEN)
+        await until(lambda: ben.workers.waiting == 1)
+        loop = anna.loop
+        await anna.kill()
+        assert loop is not None and loop.cancelled()
+        assert anna.agent.begun == ["a0"]
+        await ben.kill()
+
+    anna.run(story)
+
+
 async def test_nobody_is_asked_twice_for_one_place() -> None:
     places, asked = Places(2), asyncio.Event()
     assert places.take(asked.set)

@@ -13,6 +13,7 @@ class Places:
     def __init__(self, total: int) -> None:
         self.total = total
         self._free = total
+        self._closed = False
         # Ordered, and each once: who asked in vain.
         self._asking: dict[Callable[[], None], None] = {}
 
@@ -22,12 +23,19 @@ class Places:
 
     def take(self, again: Callable[[], None]) -> bool:
         """Take a place; False where there is none: `again` is called, once, when there may be."""
+        if self._closed:
+            return False
         if self._free:
             self._free -= 1
             self._asking.pop(again, None)
             return True
         self._asking[again] = None
         return False
+
+    def close(self) -> None:
+        """Nobody begins anything any more."""
+        self._closed = True
+        self._asking.clear()
 
     def give_back(self) -> None:
         """Give a place back, to whoever has asked longest and still has use for it."""

@@ -171,8 +171,11 @@ class Workers:
                         self.in_flight -= 1
                 if self._places.wanted_beside(self._begin_some):
                     break
-        finally:
-            self._places.give_back()
+        except BaseException:
+            # The process ends.
+            self._places.close()
+            raise
+        self._places.give_back()
         self._begin_some()
 
     def _begin(self, work: Work) -> Recorded[Assignment] | None:
