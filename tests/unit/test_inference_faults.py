@@ -3,6 +3,7 @@ what the others get is what they get alone.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
 
@@ -134,28 +135,36 @@ def test_what_never_fits_is_refused_by_name_of_the_setting(text: Text) -> None:
     check(text, [fits])
 
 
+class Struck(NamedTuple):
+    """A prompt, and what its caller is told."""
+
+    prompt: Prompt
+    kind: type[Exception]
+    reason: str
+    words: str
+
+
 STRUCK = [
-    (Prompt("", "x" * CONTEXT), Poison, "TOO_LONG", "tokens, model 'tiny' reads 160"),
-    (Prompt("", "half a \ud800"), Poison, "BAD_REQUEST", "cannot be met: TypeError"),
-    (Prompt("", "x", "unknown"), ConfigError, "", "adapter 'unknown'; it has formal, terse"),
-    (Prompt("", "a ^ b"), Poison, "NOT_FINITE", "not finite"),
-    (Prompt("", "a ~ b"), Retryable, "", "ONNX Runtime failed: the device is gone"),
+    Struck(Prompt("", "x" * CONTEXT), Poison, "TOO_LONG", "tokens, model 'tiny' reads 160"),
+    Struck(Prompt("", "half a \ud800"), Poison, "BAD_REQUEST", "cannot be met: TypeError"),
+    Struck(Prompt("", "x", "unknown"), ConfigError, "", "'unknown'; it has formal, terse"),
+    Struck(Prompt("", "a ^ b"), Poison, "NOT_FINITE", "not finite"),
+    Struck(Prompt("", "a ~ b"), Retryable, "", "ONNX Runtime failed: the device is gone"),
 ]
 
 
-@pytest.mark.parametrize(("prompt", "kind", "reason", "words"), STRUCK)
-@pytest.mark.parametrize("options", [(), (" yes and no", " no")])
+@pytest.mark.parametrize("case", STRUCK, ids=lambda case: case.reason or case.kind.__name__)
+@pytest.mark.parametrize("options", [(), (" yes and no", " no")], ids=["writes", "scores"])
 def test_one_request_of_a_batch_is_struck(
-    text: Text, trial: Trial, prompt: Prompt, kind: type[Exception], reason: str, words: str,
-    options: tuple[str, ...],
-) -> None:  # fmt: skip
+    text: Text, trial: Trial, case: Struck, options: tuple[str, ...]
+) -> None:
     others = [trial.ask(other) for other in OTHERS[:2]]
-    struck = trial.ask(Ask(prompt, options, Sampling(5)))
+    struck = trial.ask(Ask(case.prompt, options, Sampling(5)))
     others += [trial.ask(other) for other in OTHERS[2:]]
     trial.finish()
-    with pytest.raises(kind, match=words) as caught:
+    with pytest.raises(case.kind, match=case.words) as caught:
         struck.job.future.result()
-    assert getattr(caught.value, "reason", "") == reason
+    assert getattr(caught.value, "reason", "") == case.reason
     check(text, others)
 
 
