@@ -5,7 +5,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import onnxruntime
 import pytest
 
 from comitia.errors import ConfigError
@@ -75,15 +74,6 @@ def test_what_a_gpu_can_take(root: Path) -> None:
     ] == ["", ""]
     assert obstacle_of(card_of(root / "weights", "encoder"), "tokens") == ""
     assert "exported by optimum" in obstacle_of(card_of(root / "weights"), "growing")
-
-
-def test_an_old_runtime_is_refused_before_it_opens_a_decoder(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(onnxruntime, "__version__", "1.31.1")
-    with pytest.raises(ConfigError, match=r"ONNX Runtime 1.32 or newer.*1.31.1 is installed"):
-        obstacle_of(card_of(root / "weights"), "rows")
-    assert obstacle_of(card_of(root / "weights", "encoder"), "tokens") == ""
 
 
 def test_auto_takes_a_gpu_that_opens(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

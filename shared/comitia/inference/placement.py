@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from comitia.errors import ConfigError
 from comitia.inference.cards import Form, ModelCard
+from comitia.inference.runner import PLAIN
 from comitia.inference.session import Threads, open_session
 
 if TYPE_CHECKING:
@@ -51,9 +52,7 @@ def place(model: Path, threads: Threads, device: str, obstacle: str = "") -> Pla
 
 
 def obstacle_of(card: ModelCard, contract: str) -> str:
-    """Why a card's build of a contract cannot run on a GPU, "" where it can. Raises ConfigError
-    where this ONNX Runtime cannot run it at all.
-    """
+    """Why a card's build of a contract cannot run on a GPU, "" where it can."""
     if contract == "tokens":
         return ""
     if contract != "rows":
@@ -61,7 +60,6 @@ def obstacle_of(card: ModelCard, contract: str) -> str:
             f"model '{card.name}' was exported by optimum, whose graphs run on the cpu alone here; "
             "set 'recipe.builder: direct' in its card, or the device to cpu"
         )
-    _check_version(card.name)
     form = card.recipe.form
     if form not in _GPU_FORMS:
         return (
@@ -69,6 +67,14 @@ def obstacle_of(card: ModelCard, contract: str) -> str:
             "set 'recipe.form: fp16' or bf16 in its card, or the device to cpu"
         )
     return ""
+
+
+def graph_of(folder: Path, contract: str) -> Path:
+    """The graph of a build that the installed ONNX Runtime can run."""
+    import onnxruntime
+
+    version = tuple(int(part) for part in onnxruntime.__version__.split(".")[:2])
+    return folder / (PLAIN if contract == "rows" and version < _ROWS_SINCE else "model.onnx")
 
 
 def attention_nodes(session: "onnxruntime.InferenceSession") -> Counter[str]:
@@ -95,16 +101,3 @@ def _open(model: Path, threads: Threads, device: str, why: str = "") -> Placed:
         )
     _LOG.info("model on %s; attention nodes: %s", device, told)
     return Placed(session, device)
-
-
-def _check_version(name: str) -> None:
-    import onnxruntime
-
-    found = onnxruntime.__version__
-    if tuple(int(part) for part in found.split(".")[:2]) < _ROWS_SINCE:
-        raise ConfigError(
-            f"Model '{name}' is a decoder, and its graph needs ONNX Runtime "
-            f"{'.'.join(map(str, _ROWS_SINCE))} or newer (query_seqlens of GroupQueryAttention); "
-            f"{found} is installed. Where onnxruntime-gpu has no such version yet, install "
-            "onnxruntime in its place and set the device to cpu."
-        )

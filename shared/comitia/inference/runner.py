@@ -2,7 +2,8 @@
 
 In come pieces of texts, each for a row of the cache; out come the most likely tokens at the wanted
 places, and their logits where they are asked for. Bindings of memory are kept, so a step copies
-nothing of the cache. Not thread-safe: one engine thread calls it.
+nothing of the cache. A graph without query_seqlens (export/plain.py) takes several runs for a step.
+Not thread-safe: one engine thread calls it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ Floats = NDArray[np.float32]
 # New tokens of a row in one step. GroupQueryAttention wants room for so many behind each row, and
 # the graph's tables of positions have it.
 CHUNK_TOKENS_MAX = 256
+# The graph beside model.onnx for ONNX Runtime before 1.32.
+PLAIN = "plain.onnx"
 
 
 class Feed(NamedTuple):
@@ -56,6 +59,21 @@ def places(feeds: Sequence[Feed]) -> int:
     return (max(rows) - min(rows) + 1) * max(len(feed.tokens) for feed in feeds)
 
 
+def apart(feeds: Sequence[Feed]) -> list[list[int]]:
+    """The numbers of the feeds that a graph without query_seqlens can take in one run: single
+    tokens of rows side by side; each longer piece by itself.
+    """
+    parts = [[number] for number, feed in enumerate(feeds) if len(feed.tokens) > 1]
+    single = [number for number, feed in enumerate(feeds) if len(feed.tokens) == 1]
+    last = None
+    for number in sorted(single, key=lambda number: feeds[number].row):
+        if last is None or feeds[number].row != last + 1:
+            parts.append([])
+        parts[-1].append(number)
+        last = feeds[number].row
+    return parts
+
+
 class RowRunner:
     """A session and its cache. `adapters`: the number of each adapter of the graph by name."""
 
@@ -71,11 +89,33 @@ class RowRunner:
             entry.shape[1] for entry in session.get_outputs() if entry.name == "logits"
         )
         self._kept_logits = np.empty((0, self._vocab), np.float32)
-        self._adapts = "adapters" in {entry.name for entry in session.get_inputs()}
+        inputs = {entry.name for entry in session.get_inputs()}
+        self._adapts, self._mixes = "adapters" in inputs, "query_seqlens" in inputs
         self._bindings: dict[tuple[int, int, bool], Any] = {}
 
     def run(self, feeds: Sequence[Feed], *, logits: bool) -> Outcome:
         """One step. Each row may stand once in `feeds`."""
+        if self._mixes:
+            return self._run(feeds, logits)
+        wanted = [len(feed.wanted) for feed in feeds]
+        places = np.split(np.arange(sum(wanted)), np.cumsum(wanted)[:-1])
+        likely, finite = np.empty(sum(wanted), np.int64), np.empty(sum(wanted), np.bool_)
+        found = np.empty((sum(wanted), self._vocab), np.float32) if logits else None
+        for part in apart(feeds):
+            pieces = [feeds[number] for number in part]
+            if not any(feed.wanted for feed in pieces):
+                # Older versions cannot sum over nothing; what comes of it is not looked at.
+                self._run([pieces[0]._replace(wanted=(0,)), *pieces[1:]], logits)
+                continue
+            outcome = self._run(pieces, logits)
+            where = np.concatenate([places[number] for number in part])
+            likely[where], finite[where] = outcome.next_ids, outcome.finite
+            if found is not None and outcome.logits is not None:
+                found[where] = outcome.logits
+        return Outcome(likely, finite, found)
+
+    def _run(self, feeds: Sequence[Feed], logits: bool) -> Outcome:
+        """One run of the graph."""
         rows = [feed.row for feed in feeds]
         low, high = min(rows), max(rows) + 1
         binding = self._bindings.get((low, high, logits)) or self._bind(low, high, logits)
@@ -118,10 +158,11 @@ class RowRunner:
             "spread": spread,
             "gathered": np.concatenate(gathered),
             "seqlens_k": held,
-            "query_seqlens": new,
             "total_len": np.array([max(held.max() + 1, longest)], np.int32),
             "logit_idx": np.array(wanted, np.int64),
         }
+        if self._mixes:
+            inputs["query_seqlens"] = new
         if self._adapts:
             sizes = [len(feed.tokens) for feed in feeds]
             inputs["adapters"] = np.repeat([feed.adapter for feed in feeds], sizes)
