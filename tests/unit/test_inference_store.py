@@ -26,8 +26,10 @@ def test_the_manifest_tells_what_was_built(card: ModelCard, tmp_path: Path) -> N
     built = verify(card, tmp_path)
     assert built.manifest.attention_nodes == built.manifest.nodes["GroupQueryAttention"] == 3
     assert set(built.manifest.files) == {
+        "attention.onnx",
         "model.onnx",
         "model.onnx.data",
+        "plain.onnx",
         "text.json",
         "tokenizer.json",
     }
@@ -77,7 +79,9 @@ def test_a_build_of_another_version_is_refused_and_built_anew(
 ) -> None:
     manifest = tmp_path / "models/tiny/built/manifest.json"
     manifest.write_text(manifest.read_text().replace('"rows"', '"slots"'))
-    with pytest.raises(ConfigError, match=r"another version of Comitia \(contract 'slots'.*--force"):
+    with pytest.raises(
+        ConfigError, match=r"another version of Comitia \(contract 'slots'.*--force"
+    ):
         load_model(card, tmp_path)
     assert ensure(card, tmp_path).manifest.contract == "rows"
 

@@ -67,9 +67,20 @@ class PathSource:
 
 
 @dataclass(frozen=True, slots=True)
+class AdapterSource:
+    """A LoRA adapter in a folder as PEFT writes it; prompts ask for it by `name`. `sha256` as in
+    PathSource.
+    """
+
+    name: str
+    path: str
+    sha256: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """How the graph is built. `context_tokens` bounds prompt and answer together; `pooling` is for
-    encoders alone.
+    encoders alone, `adapters` for decoders, built into the graph beside the bare model.
 
     Forms: fp32 (as the weights say); fp16 and bf16 (weights, activations and cache in 16 bits, for
     GPUs); int8 (blocks of 32, symmetric, MatMulNBits); native (GGUF blocks kept without loss).
@@ -79,6 +90,7 @@ class Recipe:
     form: Form
     context_tokens: int
     pooling: Pooling | None = None
+    adapters: tuple[AdapterSource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +125,11 @@ class ModelCard:
         """Everything that a build depends on, as JSON values; another fingerprint means another
         build.
         """
-        return {"kind": self.kind, "source": asdict(self.source), "recipe": asdict(self.recipe)}
+        recipe = asdict(self.recipe)
+        if not self.recipe.adapters:
+            # Builds from before there were adapters stay good.
+            del recipe["adapters"]
+        return {"kind": self.kind, "source": asdict(self.source), "recipe": recipe}
 
 
 def list_cards(directory: Path) -> list[ModelCard]:
@@ -160,7 +176,7 @@ def read_card(path: Path) -> ModelCard:
         licence=top.text("licence"),
         summary=top.text("summary"),
         source=_source(top.inner("source"), path.parent),
-        recipe=_recipe(top.inner("recipe"), kind),
+        recipe=_recipe(top.inner("recipe"), kind, path.parent),
         built=top.digests("built"),
         reference=str(path.parent / top.text("reference")) if top.given("reference") else "",
         quality=_quality(top.inner("quality")) if top.given("quality") else (),
@@ -206,7 +222,20 @@ def _quality(quality: Fields) -> tuple[tuple[Form, Quality], ...]:
     return tuple(found)
 
 
-def _recipe(recipe: Fields, kind: Kind) -> Recipe:
+def _adapters(recipe: Fields, base: Path) -> tuple[AdapterSource, ...]:
+    if not recipe.given("adapters"):
+        return ()
+    found: list[AdapterSource] = []
+    for entry in recipe.each("adapters"):
+        place = (base / Path(entry.text("path")).expanduser()).resolve()
+        found.append(AdapterSource(entry.name("name"), str(place), entry.digests("sha256")))
+        entry.done()
+        if found[-1].name in [adapter.name for adapter in found[:-1]]:
+            recipe.fail("adapters", f"has two of the name '{found[-1].name}'")
+    return tuple(found)
+
+
+def _recipe(recipe: Fields, kind: Kind, base: Path) -> Recipe:
     result = Recipe(
         builder=cast(Builder, recipe.choice("builder", get_args(Builder))),
         form=cast(Form, recipe.choice("form", get_args(Form))),
@@ -214,7 +243,10 @@ def _recipe(recipe: Fields, kind: Kind) -> Recipe:
         pooling=cast(Pooling, recipe.choice("pooling", get_args(Pooling)))
         if kind == "encoder"
         else None,
+        adapters=_adapters(recipe, base),
     )
+    if result.adapters and (kind == "encoder" or result.builder == "optimum"):
+        recipe.fail("adapters", f"must be left out for an {kind} built by {result.builder}")
     if result.form != "fp32" and (kind == "encoder" or result.builder == "optimum"):
         recipe.fail("form", f"must be fp32 for an {kind} built by {result.builder}")
     recipe.done()

@@ -13,7 +13,8 @@ from functools import partial
 from typing import Protocol
 
 from comitia.errors import ComitiaError, Retryable
-from comitia.inference.jobs import AnyJob, GenerateJob, ScoreJob
+from comitia.inference.attending import look_back
+from comitia.inference.jobs import AnyJob, AttendJob, GenerateJob, ScoreJob
 from comitia.inference.likelihood import not_finite
 from comitia.inference.limits import Limits
 from comitia.inference.queue import Queue, Ready, refusal
@@ -156,6 +157,9 @@ class DecoderCore:
         if isinstance(job, ScoreJob):
             weigh = partial(self._weighing.context_read, Scoring(job, plan, cached))
             return Reading(job, row, plan.context, weigh, adapter)
+        if isinstance(job, AttendJob):
+            look = partial(self._look_back, cached)
+            return Reading(job, row, plan.context, look, adapter, needs_logits=False)
         assert isinstance(job, GenerateJob)
         writing = Writing(job, self._text, plan.context, cached)
         write = partial(self._prompt_read, writing)
@@ -220,6 +224,15 @@ class DecoderCore:
         writer = Writer(job, reading.row, writing, len(reading.tokens), reading.adapter)
         self._writers.append(writer)
         self._write(writer, int(ids[0]), logits)
+
+    def _look_back(self, cached: int, reading: Reading, _ids: Ids, _logits: Floats | None) -> None:
+        """Run the last token once more, where its looks can be seen."""
+        try:
+            found = look_back(self._runner, self._text, reading, cached)
+        except self._failures as error:
+            raise Retryable(f"ONNX Runtime failed: {error}") from error
+        self._space.end(reading.row)
+        reading.job.settle(found)
 
     def _write(self, writer: Writer, likely: int, logits: Floats | None) -> None:
         writing = writer.writing

@@ -4,9 +4,12 @@ Every byte of the build is compared with its manifest before it is opened; the d
 for must be active.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from comitia.errors import ConfigError
+from comitia.inference.attending import ATTENTION, AttendingRunner
 from comitia.inference.cards import ModelCard
 from comitia.inference.decoder import OnnxDecoder
 from comitia.inference.decoder_core import DecoderCore, Runner
@@ -16,9 +19,9 @@ from comitia.inference.encoder_core import EncoderCore, EncoderLimits
 from comitia.inference.engine import Engine
 from comitia.inference.growing import GrowingRunner
 from comitia.inference.limits import Limits
-from comitia.inference.placement import obstacle_of, place
-from comitia.inference.runner import CHUNK_TOKENS_MAX, RowRunner
-from comitia.inference.session import Threads, check_packages, runtime_errors
+from comitia.inference.placement import graph_of, obstacle_of, place
+from comitia.inference.runner import CHUNK_TOKENS_MAX
+from comitia.inference.session import Threads, check_packages, open_session, runtime_errors
 from comitia.inference.space import Memory, Space
 from comitia.inference.store import Built, verify
 from comitia.inference.text import Text
@@ -35,12 +38,13 @@ def load_model(
     may use; `device` auto, cpu, cuda or cuda:<n>.
 
     Blocks for seconds: verifies digests, opens the graph, starts the engine thread. Raises
-    ConfigError: not built, bytes altered, package of ONNX Runtime missing, doubled or too old,
+    ConfigError: not built, bytes altered, package of ONNX Runtime missing or doubled,
     device not active or without room for the cache.
     """
     check_packages()
     built = verify(card, cache_dir)
-    graph, obstacle = built.folder / "model.onnx", obstacle_of(card, built.manifest.contract)
+    contract = built.manifest.contract
+    graph, obstacle = graph_of(built.folder, contract), obstacle_of(card, contract)
     session, device = place(graph, Threads(threads), device, obstacle)
     text = Text(built.folder, card.name)
     limits = limits or Limits()
@@ -53,7 +57,9 @@ def load_model(
         # A row has room behind it for what may pad it.
         rows = Rows(limits.rows + limits.shelves, min(context, tokens_max) + CHUNK_TOKENS_MAX)
         held = make_cache(session, device, shape, rows)
-        runner: Runner = RowRunner(session, held)
+        adapters = {each.name: number for number, each in enumerate(card.recipe.adapters, 1)}
+        looking = partial(_open_attention, card, built, Threads(threads), device)
+        runner: Runner = AttendingRunner(session, held, adapters, looking)
         cache = held
     else:
         growing = GrowingRunner(session, shape)
@@ -62,6 +68,19 @@ def load_model(
     core = DecoderCore(text, runner, space, limits, runtime_errors())
     engine = Engine(core, card.name, limits.jobs)
     return OnnxDecoder(card.name, built.manifest.digest, text, engine, limits.rows)
+
+
+def _open_attention(card: ModelCard, built: Built, threads: Threads, device: str) -> Any:
+    if device != "cpu":
+        raise ConfigError(
+            f"Model '{card.name}' runs on {device}; where a token looks is told on the cpu alone."
+        )
+    if ATTENTION not in built.manifest.files:
+        raise ConfigError(
+            f"Model '{card.name}' was built before graphs told where a token looks; run: comitia "
+            f"model export {card.name} --force"
+        )
+    return open_session(built.folder / ATTENTION, threads, device)
 
 
 def _encoder(card: ModelCard, built: Built, text: Text, session: Any) -> OnnxEncoder:

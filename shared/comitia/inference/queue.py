@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from comitia.errors import ComitiaError, Poison
-from comitia.inference.jobs import AnyJob, GenerateJob, ScoreJob
+from comitia.inference.jobs import AnyJob, AttendJob, GenerateJob, ScoreJob
 from comitia.inference.plans import Plan, plan_generation, plan_score
 from comitia.inference.space import Prefix, Space
 from comitia.inference.text import Text
@@ -87,6 +87,8 @@ class Queue:
     def _plan(self, job: AnyJob) -> Plan:
         if isinstance(job, ScoreJob):
             plan = plan_score(self._text, job.prompt, job.options, self._adapters)
+        elif isinstance(job, AttendJob):
+            plan = plan_generation(self._text, job.prompt, 0, self._adapters)
         else:
             assert isinstance(job, GenerateJob)
             tokens_max = job.sampling.tokens_max

@@ -5,16 +5,23 @@ does not answer like them, else what its form costs.
 """
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 from comitia.errors import ConfigError
 from comitia.inference.cards import ModelCard, Progress, Quality
+from comitia.inference.export.adapters import Adapter
 from comitia.inference.export.answers import Answer, read_answers
 from comitia.inference.export.decoder import build_decoder
 from comitia.inference.export.environment import python_at_hand
-from comitia.inference.export.equality import check_decoder, check_encoder, texts_of
+from comitia.inference.export.equality import (
+    check_adapter,
+    check_decoder,
+    check_encoder,
+    texts_of,
+)
 from comitia.inference.export.formed import Formed
 from comitia.inference.export.graph import MODEL
 from comitia.inference.export.quality import (
@@ -56,6 +63,20 @@ def check(draft: Draft, weights: Formed | None) -> None:
             check_decoder(draft.folder, weights, texts, known)
     except ConfigError as error:
         raise ConfigError(f"Model '{card.name}' ({card.recipe.form}): {error}") from error
+
+
+def check_adapters(draft: Draft, weights: Formed, adapters: Sequence[Adapter]) -> None:
+    """Raise ConfigError unless the graph with each adapter answers as the weights that it was
+    merged into do.
+    """
+    texts = texts_of(draft.folder, draft.card.recipe.context_tokens)
+    for number, adapter in enumerate(adapters, 1):
+        try:
+            check_adapter(draft.folder, (weights, adapter), number, texts)
+        except ConfigError as error:
+            raise ConfigError(
+                f"Model '{draft.card.name}', adapter '{adapter.name}': {error}"
+            ) from error
 
 
 def quality_of(draft: Draft, weights: Formed, progress: Progress) -> dict[str, object]:

@@ -7,7 +7,8 @@ each, K places whose logits are wanted, T tokens of cache a row:
          seqlens_k int32[B] = tokens in the row after this step, less 1; query_seqlens int32[B] =
          new tokens of the row, 0 where it idles; total_len int32[1], at least the longest row after
          this step and S; logit_idx int64[K] = places in the list;
-         past_key_values.<i>.key|value [B, kv_heads, T, head_dim], float32 or what the form says
+         past_key_values.<i>.key|value [B, kv_heads, T, head_dim], float32 or what the form says;
+         with adapters also adapters int64[N] = number of each token's adapter, 0 for none
     out  logits float32[K, vocab]; next_ids int64[K], the most likely token; sums float32[K], the
          sum of the logits, not finite where one of them is not;
          present.<i>.key|value, to be bound to the memory of past_key_values, where
@@ -26,16 +27,21 @@ import numpy as np
 from onnx import TensorProto, ValueInfoProto, helper
 
 from comitia.errors import ConfigError
+from comitia.inference.export.adapters import Adapter
 from comitia.inference.export.blocks import BLOCK, Blocks
 from comitia.inference.export.formed import Formed
 from comitia.inference.export.graph import Graph
+from comitia.inference.export.low_rank import INPUT, LowRank
+from comitia.inference.export.plain import write_plain
 from comitia.inference.export.shape import Shape
 from comitia.inference.runner import CHUNK_TOKENS_MAX
 
 
-def build_decoder(weights: Formed, folder: Path, context_tokens: int) -> dict[str, int]:
-    """Write model.onnx and model.onnx.data into `folder`; how many nodes of each operator they
-    hold.
+def build_decoder(
+    weights: Formed, folder: Path, context_tokens: int, adapters: Sequence[Adapter] = ()
+) -> dict[str, int]:
+    """Write model.onnx, plain.onnx and their data into `folder`; how many nodes of each operator
+    each holds. Adapters are numbered from 1, in their order.
 
     Raises ConfigError where the form or the context does not suit the model.
     """
@@ -51,21 +57,26 @@ def build_decoder(weights: Formed, folder: Path, context_tokens: int) -> dict[st
             "'recipe.context_tokens'."
         )
     with Graph(folder, weights.floats) as graph:
-        builder = _Decoder(graph, weights)
+        builder = _Decoder(graph, weights, LowRank(graph, adapters))
         builder.rotary_tables(context_tokens)
         state, branch = builder.embedding(), None
         for layer in range(shape.layers):
             state, branch = builder.layer(layer, state, branch)
         builder.head(state, branch)
-        graph.save(*_interface(shape, weights.floats))
+        inputs, outputs = _interface(shape, weights.floats)
+        if adapters:
+            inputs.append(helper.make_tensor_value_info(INPUT, TensorProto.INT64, ["N"]))
+        graph.save(inputs, outputs)
+        write_plain(folder)
         return dict(graph.counts())
 
 
 class _Decoder:
     """The parts of the graph, in the order in which they are called."""
 
-    def __init__(self, graph: Graph, weights: Formed) -> None:
+    def __init__(self, graph: Graph, weights: Formed, adapters: LowRank) -> None:
         self._graph, self._weights, self._shape = graph, weights, weights.shape
+        self._adapters = adapters
         self._tied = not weights.has("output.weight")
 
     def rotary_tables(self, positions: int) -> None:
@@ -202,7 +213,17 @@ class _Decoder:
         ), total
 
     def _linear(self, x: str, stems: Sequence[str], y: str) -> str:
-        """y = x @ [w1; w2; ...]^T + [b1; b2; ...]: projections of one input as one product."""
+        """y = x @ [w1; w2; ...]^T + [b1; b2; ...]: projections of one input as one product; and
+        what adapters add to them.
+        """
+        weights = self._weights
+        if self._adapters.changes(stems):
+            parts = [(stem, len(weights.given(f"{stem}.weight"))) for stem in stems]
+            return self._adapters.add(x, self._base(x, stems, f"{y}.base"), parts, y)
+        return self._base(x, stems, y)
+
+    def _base(self, x: str, stems: Sequence[str], y: str) -> str:
+        """The projections without adapters."""
         graph, weights = self._graph, self._weights
         biased = weights.has(f"{stems[0]}.bias")
         end = f"{y}.product" if biased else y

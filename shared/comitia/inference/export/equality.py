@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 
 from comitia.errors import ConfigError
 from comitia.inference.cards import Form
+from comitia.inference.export.adapters import Adapted, Adapter
 from comitia.inference.export.answers import Answer
 from comitia.inference.export.formed import Formed
 from comitia.inference.export.graph import MODEL
@@ -100,6 +101,22 @@ def check_decoder(folder: Path, weights: Formed, texts: Texts, known: Sequence[A
     finally:
         for file in folder.glob(f"{twin_file.name}*"):
             file.unlink()
+
+
+def check_adapter(folder: Path, parts: tuple[Formed, Adapter], number: int, texts: Texts) -> None:
+    """Raise ConfigError unless the graph in `folder` answers with adapter `number` as the weights
+    do that it is merged into, within what the form rounds.
+    """
+    weights, adapter = parts
+    if not _runs_on_cpu(weights):
+        return
+    exact = np.concatenate(decoder_logits(Adapted(weights, adapter), texts))
+    run = DecoderRun(
+        folder / MODEL, weights.shape, len(texts), max(map(len, texts)), _numbers(weights)
+    )
+    found = run.logits(texts, [range(len(text)) for text in texts], number)
+    apart = distance(np.concatenate(found), exact)
+    _refuse("the weights with the adapter merged in", apart, TOLERANCES[weights.form].graph)
 
 
 def check_encoder(folder: Path, source: Path, texts: Texts, known: Sequence[Answer]) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from comitia.errors import ConfigError
 from comitia.inference.cards import ModelCard, Progress, WheelSource, silent
-from comitia.inference.export.checks import Draft, check, quality_of
+from comitia.inference.export.adapters import CONFIG, WEIGHTS, read_adapters
+from comitia.inference.export.attention import write_attention
+from comitia.inference.export.checks import Draft, check, check_adapters, quality_of
 from comitia.inference.export.decoder import build_decoder
 from comitia.inference.export.encoder import build_encoder
 from comitia.inference.export.environment import Confirm
@@ -133,13 +135,15 @@ def _build(
     card, source, folder = draft.card, draft.source, draft.folder
     recipe = card.recipe
     progress(f"building {card.name} ({recipe.form})", 0, 4)
-    weights = None
+    weights, adapters = None, []
     if card.kind == "encoder":
         nodes, dimensions = build_encoder(source, folder, recipe.context_tokens)
         contract, shape = "tokens", {"dimensions": dimensions}
     else:
         weights = Formed(decoder_weights(source), recipe.form)
-        nodes = build_decoder(weights, folder, recipe.context_tokens)
+        adapters = read_adapters(recipe.adapters, weights.source)
+        nodes = build_decoder(weights, folder, recipe.context_tokens, adapters)
+        write_attention(folder)
         given = weights.shape
         contract = "rows"
         shape = {
@@ -153,6 +157,8 @@ def _build(
     write_text(source, folder, recipe.context_tokens)
     progress("comparing the graph with its weights", 2, 4)
     check(draft, weights)
+    if weights is not None:
+        check_adapters(draft, weights, adapters)
     quality = {} if weights is None else quality_of(draft, weights, progress)
     return (contract, shape, nodes), quality
 
@@ -169,6 +175,9 @@ def _manifest(
     else:
         files = sorted(source.glob("*")) if source.is_dir() else [source]
         sources = {file.name: sha256_of(file) for file in files if file.is_file()}
+    for adapter in card.recipe.adapters:
+        for name in (CONFIG, WEIGHTS):
+            sources[f"{adapter.name}/{name}"] = sha256_of(Path(adapter.path) / name)
     return Manifest(
         name=card.name,
         kind=card.kind,

@@ -12,7 +12,9 @@ import numpy as np
 from comitia.errors import ConfigError
 from comitia.inference.cache import CpuCache
 from comitia.inference.encoder import SessionStates
+from comitia.inference.export.graph import MODEL
 from comitia.inference.export.shape import Floats, Shape
+from comitia.inference.placement import graph_of
 from comitia.inference.runner import CHUNK_TOKENS_MAX, Feed, RowRunner
 from comitia.inference.session import Threads, open_session, runtime_errors
 
@@ -26,10 +28,14 @@ class DecoderRun:
 
     def __init__(self, model: Path, shape: Shape, rows: int, tokens: int, kind: Any) -> None:
         sizes = {"layers": shape.layers, "kv_heads": shape.kv_heads, "head_dim": shape.head_dim}
+        if model.name == MODEL:
+            model = graph_of(model.parent, "rows")
         session = open_session(model, Threads(), "cpu")
         self._runner = RowRunner(session, CpuCache(sizes, rows, tokens + CHUNK_TOKENS_MAX, kind))
 
-    def logits(self, texts: Texts, places: Sequence[Sequence[int]]) -> list[Floats]:
+    def logits(
+        self, texts: Texts, places: Sequence[Sequence[int]], adapter: int = 0
+    ) -> list[Floats]:
         """Of each text float32[places, vocab], all texts side by side, each read in two pieces so
         that the second builds on the cache. A text has at least two tokens.
 
@@ -42,7 +48,7 @@ class DecoderRun:
             feeds = []
             for row, (text, low, high) in enumerate(zip(texts, lows, highs, strict=True)):
                 wanted = [place - low for place in places[row] if low <= place < high]
-                feeds.append(Feed(row, low, text[low:high], wanted))
+                feeds.append(Feed(row, low, text[low:high], wanted, adapter))
             try:
                 outcome = self._runner.run(feeds, logits=True)
             except runtime_errors() as error:

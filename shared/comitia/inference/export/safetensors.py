@@ -5,7 +5,7 @@ dtype, shape, data_offsets), then the data. https://huggingface.co/docs/safetens
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,9 @@ class Safetensors:
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
 
     def tensor(self, name: str) -> NDArray[np.float32]:
         """One tensor as float32. Raises ConfigError where it is missing or of another type."""

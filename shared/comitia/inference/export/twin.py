@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from comitia.inference.export.graph import DATA, MODEL
+from comitia.inference.export.graph import DATA
+from comitia.inference.placement import graph_of
 
 _SHORT = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
@@ -20,7 +21,7 @@ def write_twin(folder: Path, twin: Path) -> Path:
     """The twin of the model in `folder`, as the file `twin` beside it; its data lies in a file of
     its own where that differs. Products on blocks take their input as floats.
     """
-    model = onnx.load(str(folder / MODEL), load_external_data=False)
+    model = onnx.load(str(graph_of(folder, "rows")), load_external_data=False)
     for node in model.graph.node:
         for attribute in node.attribute:
             if attribute.name == "accuracy_level":
