@@ -88,8 +88,8 @@ def test_a_graph_with_a_slip_is_not_kept(
     builder = decoder._Decoder
 
     class Slipping(builder):  # type: ignore[misc, valid-type]
-        def __init__(self, graph: Any, weights: Any) -> None:
-            super().__init__(graph, weights)
+        def __init__(self, graph: Any, weights: Any, *others: Any) -> None:
+            super().__init__(graph, weights, *others)
             self.__dict__["_shape"] = slip(weights.shape)
 
     monkeypatch.setattr(decoder, "_Decoder", Slipping)
