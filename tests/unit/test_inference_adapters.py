@@ -174,6 +174,7 @@ def test_a_graph_that_is_not_the_merged_model_is_not_kept(
         ({"bias": "all"}, "bias: 'all'"),
         ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
         ({"rank_pattern": {"q_proj": 8}}, "rank_pattern"),
+        ({"init_lora_weights": "pissa"}, "init_lora_weights: 'pissa'"),
         ({"peft_type": "IA3"}, "peft_type: 'IA3'"),
         ({"r": 5}, "factors A and B of rank 5"),
         ({"lora_alpha": None}, "must say 'r' and 'lora_alpha'"),

@@ -1,6 +1,7 @@
 """Attention probabilities on request, against numpy, alone and beside others."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from comitia.errors import ConfigError
-from comitia.inference.attending import ATTENTION
+from comitia.errors import ConfigError, Poison, Retryable
+from comitia.inference.attending import ATTENTION, AttendingRunner
+from comitia.inference.cards import AdapterSource
 from comitia.inference.decoder import OnnxDecoder
 from comitia.inference.export.make import export
 from comitia.inference.limits import Limits
 from comitia.inference.load import load_model
 from comitia.ports import Prompt, Sampling
 from tests.unit import inference_reference
+from tests.unit.inference_adapters import write_adapter
 from tests.unit.inference_models import byte_tokenizer, card_of, decoder_config, write_decoder
 
 PROMPT = Prompt("the committee met ", "at noon and voted")
@@ -39,9 +42,12 @@ def looks(config: dict[str, Any], tensors: Any, tokens: list[int]) -> NDArray[np
     return np.array(seen)
 
 
-def load(root: Path) -> OnnxDecoder:
+def load(root: Path, adapters: tuple[AdapterSource, ...] = ()) -> OnnxDecoder:
     limits = Limits(rows=3, shelves=2, chunk_tokens=7)
-    model = load_model(card_of(root / "weights"), root, threads=1, limits=limits)
+    card = card_of(root / "weights")
+    card = replace(card, recipe=replace(card.recipe, adapters=adapters))
+    export(card, root)
+    model = load_model(card, root, threads=1, limits=limits)
     assert isinstance(model, OnnxDecoder)
     return model
 
@@ -52,7 +58,6 @@ async def test_probabilities_equal_numpy_alone_beside_others_and_behind_a_prefix
 ) -> None:
     config = decoder_config(family)
     tensors = write_decoder(tmp_path / "weights", config)
-    export(card_of(tmp_path / "weights"), tmp_path)
     model = load(tmp_path)
     tokens: list[int] = byte_tokenizer().encode(PROMPT.prefix + PROMPT.text).ids
     exact = looks(config, tensors, tokens)
@@ -83,4 +88,42 @@ async def test_a_build_without_the_graph_says_what_to_do_and_others_go_on(tmp_pa
     with pytest.raises(ConfigError, match="comitia model export tiny --force"):
         await model.attend(PROMPT)
     assert (await model.generate(PROMPT, Sampling(2))).usage.completion_tokens >= 1
+    await model.close()
+
+
+async def test_an_adapter_looks_as_the_model_it_is_merged_into(tmp_path: Path) -> None:
+    config = decoder_config("llama")
+    tensors = write_decoder(tmp_path / "weights", config)
+    merged = write_adapter(tmp_path / "terse", tensors, 4)
+    model = load(tmp_path, (AdapterSource("terse", str(tmp_path / "terse")),))
+    tokens: list[int] = byte_tokenizer().encode(PROMPT.prefix + PROMPT.text).ids
+    bare, adapted = await asyncio.gather(
+        model.attend(PROMPT), model.attend(replace(PROMPT, adapter="terse"))
+    )
+    np.testing.assert_allclose(bare.probabilities, looks(config, tensors, tokens), atol=2e-5)
+    np.testing.assert_allclose(adapted.probabilities, looks(config, merged, tokens), atol=2e-5)
+    await model.close()
+
+
+async def test_what_breaks_costs_its_caller_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_decoder(tmp_path / "weights", decoder_config("llama"))
+    model = load(tmp_path)
+
+    def gone(*_: object) -> None:
+        raise RuntimeError("the device is gone")
+
+    for stand_in, error, told in (
+        (gone, Retryable, "ONNX Runtime failed: the device is gone"),
+        (lambda *_: np.full((3, 4, 9), np.nan, np.float32), Poison, "NOT_FINITE"),
+    ):
+        monkeypatch.setattr(AttendingRunner, "attend", stand_in)
+        asked = [model.attend(PROMPT), model.generate(PROMPT, Sampling(4, temperature=0.0))]
+        failed, written = await asyncio.gather(*asked, return_exceptions=True)
+        assert isinstance(failed, error)
+        assert told in f"{failed} {getattr(failed, 'reason', '')}"
+        assert not isinstance(written, BaseException)
+    monkeypatch.undo()
+    await asyncio.gather(*(model.attend(PROMPT) for _ in range(7)))
     await model.close()

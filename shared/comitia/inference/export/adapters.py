@@ -44,6 +44,8 @@ _PLAIN: dict[str, tuple[object, ...]] = {
     "rank_pattern": (None, {}),
     "alpha_pattern": (None, {}),
     "alora_invocation_tokens": (None, []),
+    # Others change the base's weights before training: PiSSA, OLoRA, CorDA, LoftQ.
+    "init_lora_weights": (True, False, None, "gaussian", "orthogonal", "eva"),
 }
 
 
