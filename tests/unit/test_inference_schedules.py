@@ -155,8 +155,8 @@ def test_each_request_gets_what_it_gets_alone(
 
 def test_a_row_that_goes_on_with_longer_options_has_memory_for_them(text: Text) -> None:
     """What is looked at after each step finds a row that holds more than was reserved."""
-    made = trial(text, Limits(rows=2, shelves=0, chunk_tokens=9), 5 * 64)
-    ask = Ask(Prompt("", "see: one two " * 3), ("d" * 45, " or no", "e" * 70))
+    made = trial(text, Limits(rows=2, shelves=0, chunk_tokens=64), 5 * 64)
+    ask = Ask(Prompt("", "see: one two " * 3), ("d" * 45, " or no", "no", "e" * 70))
     request = made.ask(ask)
     made.finish()
     assert told(request).like(alone(text, ask, 5 * 64))
