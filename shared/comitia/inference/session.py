@@ -42,10 +42,11 @@ _LOG_ERRORS = 3
 
 
 # How long a thread that has nothing to do waits busily before it sleeps. Between the operators of a
-# step it waits for microseconds, and waking costs more: two threads wrote 82-89 tokens/s so and 63
-# asleep (SmolLM2-135M, int8, one text). Without a bound, or until each run ends, they wait through
-# what others need the core for: beside busy neighbours that cost two fifths of all tokens.
-SPIN_US = 1000
+# step it waits for microseconds, and waking costs more than that: two threads wrote 87 tokens/s so
+# and 61 asleep (SmolLM2-135M, int8, one text; 16 texts: 334 and 290). Longer waits gain nothing and
+# take the core from others, of whom the step itself may wait: 1000 us wrote a seventh less on a
+# machine that was shared, and waiting until the end of each run a third less.
+SPIN_US = 200
 
 
 @dataclass(frozen=True, slots=True)
