@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from comitia.errors import ComitiaError, Retryable
 from comitia.inference.decoder_core import DecoderCore, Runner
-from comitia.inference.jobs import AnyJob, GenerateJob, ScoreJob
+from comitia.inference.jobs import AnyJob, AttendJob, GenerateJob, ScoreJob
 from comitia.inference.limits import Limits
 from comitia.inference.runner import Feed, Outcome
 from comitia.inference.space import Memory, Space, buckets
 from comitia.inference.text import Text
-from comitia.ports import Generation, Prompt, Sampling, Scores
+from comitia.ports import Attention, Generation, Prompt, Sampling, Scores
 from tests.unit.inference_models import END, byte_tokenizer
 
 ADAPTERS = {"formal": 1, "terse": 2}
@@ -88,6 +88,12 @@ class StrictRunner:
         """See cache.Cache."""
         self._cells[row, kept:] = 99
 
+    def attend(self, feed: Feed) -> NDArray[np.float32]:
+        """See attending.Attends; what a token sees are the cells before it."""
+        self._extend(feed, False)
+        cells = self._cells[feed.row, : feed.past + 1]
+        return np.where(cells > 0, cells / (1 << 33), np.nan).astype(np.float32)[None, None]
+
     def _extend(self, feed: Feed, noisy: bool) -> NDArray[np.float32]:
         cells = self._cells[feed.row]
         assert feed.tokens and feed.past + len(feed.tokens) <= len(cells), "a row is long enough"
@@ -106,17 +112,22 @@ class StrictRunner:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request: a score where there are options, else a text, streamed where `streams`."""
+    """A request: a score where there are options, attention where `attends`, else a text,
+    streamed where `streams`.
+    """
 
     prompt: Prompt
     options: tuple[str, ...] = ()
     sampling: Sampling = ONE_TOKEN
     streams: bool = False
+    attends: bool = False
 
     def job(self, heard: list[str]) -> AnyJob:
         """The same as a job; `heard` takes what is streamed."""
         if self.options:
             return ScoreJob(prompt=self.prompt, options=self.options)
+        if self.attends:
+            return AttendJob(prompt=self.prompt)
         on_text = heard.append if self.streams else None
         return GenerateJob(prompt=self.prompt, sampling=self.sampling, on_text=on_text)
 
@@ -126,7 +137,7 @@ def by_hand(ask: Ask, text: Text) -> tuple[Any, ...] | None:
     drawn or broken. No part of the engine has a hand in it.
     """
     whole, adapter = ask.prompt.prefix + ask.prompt.text, ADAPTERS.get(ask.prompt.adapter, 0)
-    if ask.options or ask.sampling != Sampling(ask.sampling.tokens_max):
+    if ask.options or ask.attends or ask.sampling != Sampling(ask.sampling.tokens_max):
         return None
     if set(whole) & {FAULT, NOISE} or ask.prompt.adapter not in ("", *ADAPTERS):
         return None
@@ -263,6 +274,8 @@ def told(request: Request) -> Told:
     counts = (usage.prompt_tokens, usage.completion_tokens)
     if isinstance(result, Scores):
         return Told(counts, result.log_likelihoods)
+    if isinstance(result, Attention):
+        return Told((result.tokens, *counts), tuple(result.probabilities.ravel().tolist()))
     assert isinstance(result, Generation)
     assert not request.ask.streams or "".join(request.heard) == result.text
     chances = tuple(chance.log_probability for chance in result.tokens)

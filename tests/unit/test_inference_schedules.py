@@ -59,6 +59,7 @@ SAMPLINGS = st.one_of(
 ASKS = st.one_of(
     st.builds(Ask, PROMPTS, OPTIONS.map(tuple)),
     st.builds(Ask, PROMPTS, sampling=SAMPLINGS, streams=st.booleans()),
+    st.builds(Ask, PROMPTS, attends=st.just(True)),
 )
 LIMITS = st.builds(
     Limits, rows=st.integers(1, 5), shelves=st.integers(0, 3), chunk_tokens=st.integers(1, 40),
