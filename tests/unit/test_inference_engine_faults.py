@@ -85,7 +85,7 @@ async def test_after_three_steps_that_raise_the_engine_ends_and_says_so(
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(result) for result in results] == [Retryable] * 5, "one row: two never began"
     with pytest.raises(Retryable, match=r"engine of model 'tiny' has ended.*(a slip|away)"):
-        await watching
+        await asyncio.wait_for(watching, 30)
     with pytest.raises(Retryable, match="has ended"):
         await model.generate(SENTENCE, Sampling(8))
     await model.close()
@@ -106,7 +106,7 @@ async def test_a_recovery_that_breaks_ends_the_engine_too(
     engine = Engine(Unforgiving(1, 2, 3), "tiny", 4)
     engine.submit(GenerateJob(prompt=SENTENCE, sampling=Sampling(1)))
     with pytest.raises(Retryable, match="nothing is where it was"):
-        await engine.ended()
+        await asyncio.wait_for(engine.ended(), 30)
     engine.close()
 
 
