@@ -153,8 +153,18 @@ async def test_on_packed_weights_the_base_stays_as_it_is(
     await adapted.close()
 
 
+@pytest.mark.parametrize("form", ["fp16", "bf16", "native"])
+def test_builds_of_other_forms_hold_adapters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Form
+) -> None:
+    """Their comparison with the merged weights is part of making them."""
+    monkeypatch.setattr(quality, "TOKENS_MAX", 192)
+    assert make(tmp_path, "llama", form).merged
+
+
+@pytest.mark.parametrize("form", ["fp32", "fp16", "int8"])
 def test_a_graph_that_is_not_the_merged_model_is_not_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Form
 ) -> None:
     merged = Adapted.tensor
 
@@ -163,8 +173,8 @@ def test_a_graph_that_is_not_the_merged_model_is_not_kept(
         return found * 1.1 if name == "blk.1.attn_output.weight" else found
 
     monkeypatch.setattr(Adapted, "tensor", slip)
-    with pytest.raises(ConfigError, match="adapter 'wide': The graph does not answer like the"):
-        make(tmp_path, "llama")
+    with pytest.raises(ConfigError, match="adapter 'wide': The graph does not answer like its"):
+        make(tmp_path, "llama", form)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ TEXTS = (
     "Die Brücke über den Fluss ist gesperrt. for i in range(10): print(i)",
 )
 _TOKENS_MAX = 20
+_TWIN = "twin.onnx"
 
 
 class Tolerance(NamedTuple):
@@ -74,7 +75,7 @@ def check_decoder(folder: Path, weights: Formed, texts: Texts, known: Sequence[A
     """Raise ConfigError unless the graph in `folder` answers `texts` as its weights do, and `known`
     within what its form rounds.
     """
-    twin_file = folder / "twin.onnx"
+    twin_file = folder / _TWIN
     model = folder / MODEL
     tolerance = TOLERANCES[weights.form]
     exact = np.concatenate(decoder_logits(weights, texts))
@@ -105,18 +106,20 @@ def check_decoder(folder: Path, weights: Formed, texts: Texts, known: Sequence[A
 
 def check_adapter(folder: Path, parts: tuple[Formed, Adapter], number: int, texts: Texts) -> None:
     """Raise ConfigError unless the graph in `folder` answers with adapter `number` as the weights
-    do that it is merged into, within what the form rounds.
+    do that it is merged into.
     """
     weights, adapter = parts
-    if not _runs_on_cpu(weights):
-        return
     exact = np.concatenate(decoder_logits(Adapted(weights, adapter), texts))
-    run = DecoderRun(
-        folder / MODEL, weights.shape, len(texts), max(map(len, texts)), _numbers(weights)
-    )
-    found = run.logits(texts, [range(len(text)) for text in texts], number)
+    twin_file = folder / _TWIN
+    try:
+        twin = folder / MODEL if weights.form == "fp32" else write_twin(folder, twin_file)
+        run = DecoderRun(twin, weights.shape, len(texts), max(map(len, texts)), np.float32)
+        found = run.logits(texts, [range(len(text)) for text in texts], number)
+    finally:
+        for file in folder.glob(f"{twin_file.name}*"):
+            file.unlink()
     apart = distance(np.concatenate(found), exact)
-    _refuse("the weights with the adapter merged in", apart, TOLERANCES[weights.form].graph)
+    _refuse("its weights with the adapter merged in", apart, TOLERANCES[weights.form].twin)
 
 
 def check_encoder(folder: Path, source: Path, texts: Texts, known: Sequence[Answer]) -> None:
