@@ -26,8 +26,8 @@ from tests.unit.measured import scrape
 ROWS = int(sys.argv[1])
 NAMES = [Path(card).stem for card in os.environ["COMITIA_AGENT_CARDS"].split(os.pathsep)]
 EVENTS = "comitia.panel-events.v1"
-# Of about 400 tokens; the card lets the model write 96 more.
-LONG = " ".join(f"The {number}th day was long and nothing came of it." for number in range(1, 33))
+# Of some 370 tokens; the card lets the model write 96 more.
+LONG = " ".join(f"The {number}th day was long and nothing came of it." for number in range(1, 27))
 TEXT = AnswerFormat(text=TextFormat())
 CHOICE = AnswerFormat(
     choice=ChoiceFormat(options=[Option(id="a fine day"), Option(id="a bad one")])
