@@ -20,6 +20,7 @@ from comitia.inference.export.make import export
 from comitia.inference.export.reference import decoder_logits, encoder_states
 from comitia.inference.export.safetensors import Safetensors
 from comitia.inference.export.shape import Shape
+from comitia.inference.export.theirs import can_be_told
 from tests.unit.inference_models import (
     card_of,
     decoder_config,
@@ -167,6 +168,14 @@ def test_in_fp32_the_tokens_written_are_the_same(tmp_path: Path) -> None:
     card = replace(card_of(folder), reference=str(path))
     with pytest.raises(ConfigError, match="graph writes tokens"):
         export(card, tmp_path)
+
+
+def test_only_plain_positions_can_be_told_to_transformers(tmp_path: Path) -> None:
+    write_decoder(tmp_path, decoder_config("llama", rope_theta=1e6))
+    shape = FolderWeights(tmp_path).shape
+    assert can_be_told(shape)
+    slower = np.where(np.arange(8) > 3, 0.25, 1).astype(np.float32)
+    assert not can_be_told(replace(shape, inverse_frequency=shape.inverse_frequency * slower))
 
 
 def test_no_number_is_far_from_every_number() -> None:

@@ -31,7 +31,7 @@ from comitia.inference.export.quality import (
     text_digest,
     windows,
 )
-from comitia.inference.export.theirs import their_answers
+from comitia.inference.export.theirs import can_be_told, their_answers
 
 # Tokens that transformers writes behind each text of the check.
 _WRITTEN = 4
@@ -54,7 +54,8 @@ def check(draft: Draft, weights: Formed | None) -> None:
     if card.reference:
         known += read_answers(Path(card.reference)).texts
     python = python_at_hand(draft.cache_dir)
-    if python is not None:
+    told = weights is None or draft.source.is_dir() or can_be_told(weights.shape)
+    if python is not None and told:
         known += their_answers(python, draft.source, card.kind, texts, _WRITTEN).texts
     try:
         if weights is None:

@@ -46,7 +46,11 @@ def their_answers(python: Path, source: Path, kind: str, texts: Texts, written: 
             write_folder(GgufWeights(source), folder)
         command = [str(python), "-I", str(_SCRIPT), str(folder), kind, str(written)]
         tokens = json.dumps([list(text) for text in texts])
-        said = run_checked(command, f"transformers cannot read {source}", tokens)
+        failure = (
+            f"A build is held against transformers, but {python} cannot read {source} (unset "
+            "COMITIA_EXPORT_PYTHON, or remove the export environment, to build without it)"
+        )
+        said = run_checked(command, failure, tokens)
     facts = json.loads(said)
     return Answers(facts["made_with"], {}, [Answer(**text) for text in facts["texts"]])
 
@@ -57,6 +61,8 @@ def write_folder(weights: Tensors, folder: Path) -> None:
     Raises ConfigError for scaled rotary positions, which the folder could not say.
     """
     shape = weights.shape
+    if not can_be_told(shape):
+        raise ConfigError("Scaled rotary positions cannot be handed to transformers from GGUF.")
     names = ["token_embd.weight", "output_norm.weight", "output.weight"]
     for layer in range(shape.layers):
         for part, kinds in _PARTS.items():
@@ -88,9 +94,11 @@ def write_folder(weights: Tensors, folder: Path) -> None:
     write_safetensors(folder / "model.safetensors", tensors)
 
 
+def can_be_told(shape: Shape) -> bool:
+    """Whether `write_folder` can say how the rotary positions are made."""
+    plain = inverse_frequencies(shape.head_dim, _theta(shape), {})
+    return bool(np.allclose(shape.inverse_frequency, plain, rtol=1e-4))
+
+
 def _theta(shape: Shape) -> float:
-    found = shape.inverse_frequency
-    theta = float(round(float(found[1]) ** (-shape.head_dim / 2)))
-    if not np.allclose(found, inverse_frequencies(shape.head_dim, theta, {}), rtol=1e-4):
-        raise ConfigError("Scaled rotary positions cannot be handed to transformers from GGUF.")
-    return theta
+    return float(round(float(shape.inverse_frequency[1]) ** (-shape.head_dim / 2)))
