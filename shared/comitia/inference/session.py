@@ -42,11 +42,11 @@ _LOG_ERRORS = 3
 
 
 # How long a thread that has nothing to do waits busily before it sleeps. Between the operators of a
-# step it waits for microseconds, and waking costs more than that: two threads wrote 87 tokens/s so
-# and 61 asleep (SmolLM2-135M, int8, one text; 16 texts: 334 and 290). Longer waits gain nothing and
-# take the core from others, of whom the step itself may wait: 1000 us wrote a seventh less on a
-# machine that was shared, and waiting until the end of each run a third less.
-SPIN_US = 200
+# step it waits for microseconds, and waking costs more than that. Tokens/s of two threads on two
+# cores, for 1 / 8 / 16 texts (SmolLM2-135M, int8): asleep 61/245/290, 100 us 83/256/341, 1000 us
+# 83/267/318. Longer waits take the core from others, of whom a step may wait itself; beside a busy
+# neighbour: 29/93/105, 39/98/123, 13/41/43.
+SPIN_US = 100
 
 
 @dataclass(frozen=True, slots=True)
