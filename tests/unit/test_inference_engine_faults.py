@@ -22,6 +22,7 @@ from comitia.inference.load import load_model
 from comitia.inference.store import MANIFEST, built_folder, sha256_of
 from comitia.ports import Prompt, Sampling
 from tests.unit.inference_models import card_of, decoder_config, write_decoder
+from tests.unit.runtime_world import until
 from tests.unit.test_inference_cancel import gate
 from tests.unit.test_inference_engine import FailingCore
 
@@ -110,6 +111,40 @@ async def test_a_recovery_that_breaks_ends_the_engine_too(
     engine.close()
 
 
+class Last(FailingCore):
+    """A core whose third step takes until it is let go on."""
+
+    def __init__(self, *breaks: int) -> None:
+        super().__init__(*breaks)
+        self.begun, self.free = threading.Event(), threading.Event()
+
+    def step(self) -> None:
+        if self.steps == 2:
+            self.begun.set()
+            assert self.free.wait(60)
+        super().step()
+
+
+@pytest.mark.parametrize("breaks", [(1, 2, 3), ()], ids=["ended", "closed"])
+async def test_who_arrives_in_the_last_step_is_told_too(breaks: tuple[int, ...]) -> None:
+    core = Last(*breaks)
+    engine = Engine(core, "tiny", 9)
+    jobs = [GenerateJob(prompt=SENTENCE, sampling=Sampling(1)) for _ in range(4)]
+    for job in jobs[:2]:
+        engine.submit(job)
+        await asyncio.wait({asyncio.wrap_future(job.future)}, timeout=30)
+    engine.submit(jobs[2])
+    assert await asyncio.to_thread(core.begun.wait, 60)
+    engine.submit(jobs[3])
+    closing = asyncio.create_task(asyncio.to_thread(engine.close))
+    if not breaks:
+        await until(lambda: engine._closing is not None)
+    core.free.set()
+    with pytest.raises(Retryable, match="has ended"):
+        await asyncio.wait_for(asyncio.wrap_future(jobs[3].future), 30)
+    await closing
+
+
 async def test_the_queue_is_full_and_then_it_is_not(model: OnnxDecoder) -> None:
     free = threading.Event()
     run = inner(model)._runner.run
@@ -122,7 +157,7 @@ async def test_the_queue_is_full_and_then_it_is_not(model: OnnxDecoder) -> None:
     calls = [asyncio.create_task(model.generate(SENTENCE, Sampling(4))) for _ in range(6)]
     await asyncio.sleep(0)
     with pytest.raises(Overloaded, match="has 6 requests at work"):
-        await model.score(SENTENCE, ["a"])
+        await asyncio.wait_for(model.score(SENTENCE, ["a"]), 30)
     free.set()
     texts = {result.text for result in await asyncio.gather(*calls)}
     assert len(texts) == 1
