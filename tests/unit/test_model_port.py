@@ -45,7 +45,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["scripted", "real"])
 async def decoder(request: pytest.FixtureRequest, weights: Path) -> AsyncIterator[Model]:
-    model: Model = ScriptedModel(scores=scores, texts=[SAID])
+    model: Model = ScriptedModel(scores=scores, texts=[SAID], heads=(2, 3))
     if request.param == "real":
         limits = Limits(rows=3, shelves=2)
         model = load_model(card_of(weights / "decoder"), weights / "d", threads=1, limits=limits)
@@ -140,6 +140,13 @@ async def test_an_adapter_that_is_not_there_is_refused(decoder: Model) -> None:
         await decoder.score(strange, [" y"])
     with pytest.raises(ConfigError, match="nobody"):
         await decoder.generate(strange, Sampling(1))
+
+
+async def test_each_head_looks_back_over_the_whole_prompt(decoder: Model) -> None:
+    found = await decoder.attend(PROMPT)
+    assert found.probabilities.dtype == np.float32
+    assert found.probabilities.shape[2] == len(found.tokens) == found.usage.prompt_tokens
+    np.testing.assert_allclose(found.probabilities.sum(2), 1.0, atol=1e-5)
 
 
 async def test_a_vector_has_unit_length_and_belongs_to_its_text(encoder: Model) -> None:
