@@ -3,7 +3,7 @@ what the others get is what they get alone.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -112,6 +112,24 @@ def test_cancelled_in_any_phase(text: Text, trial: Trial, phase: Phase) -> None:
     trial.finish()
     assert len(struck.heard) == said, "nobody hears any more"
     check(text, others)
+
+
+def test_who_leaves_in_the_middle_of_a_step_hears_nothing_of_it(
+    text: Text, trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    struck, other, run = trial.ask(WRITES), trial.ask(SCORES), graph(trial).run
+    while not struck.heard:
+        trial.step()
+    said = len(struck.heard)
+
+    def leave(*arguments: Any, **options: Any) -> Any:
+        struck.job.future.cancel()
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(trial.runner, "run", leave)
+    trial.finish()
+    assert len(struck.heard) == said
+    check(text, [other])
 
 
 def test_the_cache_is_full_so_the_next_waits_and_then_runs(text: Text) -> None:

@@ -112,6 +112,21 @@ class SpaceRules(RuleBasedStateMachine):
             assert self.cells.rows[row] == written(prefix), "work is left alone"
 
 
+def test_the_prefix_that_was_used_longest_ago_makes_room() -> None:
+    cells = Cells()
+    space = Space(cells, ROWS, SHELVES, TOKENS_MAX)
+    one, two, three = (Prefix(0, (number,) * 70) for number in (1, 2, 3))
+    row = space.begin(100)
+    assert row is not None
+    for prefix in (one, two):
+        cells.rows[row] = written(prefix)
+        space.keep(prefix, row)
+    assert space.start_from(one, row) == 70
+    cells.rows[row] = written(three)
+    space.keep(three, row)
+    assert [space.holds(prefix) for prefix in (one, two, three)] == [True, False, True]
+
+
 def written(prefix: Prefix) -> list[object]:
     return [(prefix.adapter, token) for token in prefix.tokens]
 
