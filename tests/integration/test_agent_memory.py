@@ -16,8 +16,8 @@ NAME = "smollm2-135m-instruct"
 def test_a_full_engine_stays_within_its_memory(
     tmp_path: Path, cache_dir: Path, rows: int, mib_max: int
 ) -> None:
-    """Rows of 512 tokens: texts, then choices and JSON in the memory that these left. The first JSON
-    brings a table of the vocabulary with it, some 50 MiB.
+    """Rows of 512 tokens: texts, then choices and JSON in the memory that these left. The first
+    JSON brings a table of the vocabulary with it, some 50 MiB.
     """
     try:
         ensure(find_card(ROOT / "models", NAME), cache_dir)
