@@ -37,8 +37,8 @@ _TWIN = "twin.onnx"
 class Tolerance(NamedTuple):
     """Largest distances, as `distance` measures them: of the twin from the plain pass over what the
     graph holds, and of the graph from the exact answers. Several times what SmolLM2-135M shows:
-    twins 7e-6 (fp16 4e-4, bf16 5e-3: their tables of positions are rounded too); graphs 5e-6, fp16
-    .006, bf16 .014, int8 .12, native .09. A wrong graph shows about 1.
+    twins 8e-5 (fp16 4e-4, bf16 5e-3: their tables of positions are rounded too); graphs 6e-6, fp16
+    .006, bf16 .014, int8 .16, native .09. A wrong graph shows about 1.
     """
 
     twin: float
@@ -49,8 +49,8 @@ TOLERANCES: dict[Form, Tolerance] = {
     "fp32": Tolerance(1e-4, 1e-4),
     "fp16": Tolerance(5e-3, 0.05),
     "bf16": Tolerance(5e-2, 0.15),
-    "int8": Tolerance(1e-4, 0.4),
-    "native": Tolerance(1e-4, 0.4),
+    "int8": Tolerance(1e-3, 0.4),
+    "native": Tolerance(1e-3, 0.4),
 }
 
 
