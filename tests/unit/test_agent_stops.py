@@ -78,7 +78,7 @@ def test_an_agent_that_starts_knows_what_was_stopped_within_the_longest_timeout(
 ) -> None:
     world = World()
     process = Process(world, cards(tmp_path, "anna"), monkeypatch)
-    process._settings = process._settings.model_copy(update={"timeout_ms_max": 60_000})
+    process.settings = process.settings.model_copy(update={"timeout_ms_max": 60_000})
 
     async def whole() -> None:
         await world.create("anna")
@@ -108,7 +108,7 @@ def test_a_retention_that_is_too_short_is_told(
 ) -> None:
     world = World()
     process = Process(world, cards(tmp_path, "anna"), monkeypatch)
-    process._settings = process._settings.model_copy(update={"timeout_ms_max": 86_400_000})
+    process.settings = process.settings.model_copy(update={"timeout_ms_max": 86_400_000})
 
     async def nothing() -> None:
         return
