@@ -190,7 +190,8 @@ def test_an_engine_that_ends_by_itself_ends_the_process_and_its_work_is_left_to_
     async def story() -> None:
         process.model.fail("out of luck")
         await world.write(world.names.inbox("anna"), "t1", assignment("anna"))
-        await asyncio.Event().wait()
+        # In virtual time: long after the process should have ended.
+        await asyncio.sleep(60)
 
     async def whole() -> None:
         await world.create()
