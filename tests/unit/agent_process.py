@@ -97,7 +97,9 @@ async def fill(service: Service[AgentSettings]) -> None:
         answers = sorted(map(str, kinds))
         told[name] = {
             **memory_mib(),
-            "tokens": tokens, "answers": answers, "sequences": sequences,
+            "tokens": tokens,
+            "answers": answers,
+            "sequences": sequences,
         }
     told["imported"] = sorted({"torch", "transformers", "optimum", "onnx"} & set(sys.modules))
     print(json.dumps(told), flush=True)
