@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import inference_worker  # type: ignore[import-not-found]
-import torch  # type: ignore[import-not-found]
+import torch
 from inference_worker import StaticBatches, Written
 
 THREADS = 2
@@ -66,7 +66,7 @@ def load(kind: str, folder: str) -> Any:
     """The model, in float32."""
     torch.set_num_threads(THREADS)
     if kind == "transformers":
-        from transformers import AutoModelForCausalLM  # type: ignore[import-not-found]
+        from transformers import AutoModelForCausalLM
 
         return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     import onnxruntime

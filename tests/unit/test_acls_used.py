@@ -139,7 +139,7 @@ def test_each_service_uses_all_its_rights_and_no_other(
     card[0].write_text(card[0].read_text() + "priority_lane: true\n")
     process = agents.Process(world, card, monkeypatch)
     process.runtime = replace(process.runtime, log=watched["agent"])
-    process._settings = process._settings.model_copy(update={"create_topics": False})
+    process.settings = process.settings.model_copy(update={"create_topics": False})
 
     async def whole() -> None:
         await world.create(AGENT)

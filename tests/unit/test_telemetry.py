@@ -9,6 +9,7 @@ from opentelemetry.semconv._incubating import attributes as incubating
 from comitia.errors import ConfigError
 from comitia.telemetry import metrics, names
 from comitia.telemetry.measures import messaging
+from comitia.telemetry.metric import Metric
 from comitia.telemetry.setup import setup
 
 EVENTS = "comitia.panel-events.v1"
@@ -36,7 +37,7 @@ def test_attributes_are_those_of_the_conventions_or_our_own() -> None:
 
 def test_metrics_have_unique_names_units_and_few_attributes() -> None:
     assert len({m.name for m in metrics.METRICS}) == len(metrics.METRICS)
-    declared = [v for v in vars(metrics).values() if isinstance(v, metrics.Metric)]
+    declared = [v for v in vars(metrics).values() if isinstance(v, Metric)]
     assert set(declared) == set(metrics.METRICS)
     for metric in metrics.METRICS:
         assert metric.unit in {"s", "By", "1"} or re.fullmatch(r"\{[a-z]+\}", metric.unit)
