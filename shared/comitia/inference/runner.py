@@ -27,6 +27,10 @@ CHUNK_TOKENS_MAX = 256
 PLAIN = "plain.onnx"
 
 
+# Ranges of rows for which a step of single tokens is bound already.
+_FRAMES_MAX = 64
+
+
 class Feed(NamedTuple):
     """New tokens of one row behind the first `past`; what the row held from there on is
     overwritten. `wanted`: places of `tokens` whose outcome is wanted. `adapter` 0: the bare base.
@@ -74,6 +78,47 @@ def apart(feeds: Sequence[Feed]) -> list[list[int]]:
     return parts
 
 
+class _Frame:
+    """Inputs and outputs of a step with one token of each of some rows from `low` on, in memory
+    that stays where it is.
+    """
+
+    def __init__(
+        self, binding: Any, inputs: Mapping[str, NDArray[Any]], low: int, logits: Floats | None
+    ) -> None:
+        self.binding, self._inputs, self._low, self.logits = binding, inputs, low, logits
+        count = len(inputs["input_ids"])
+        self._numbers = np.arange(count)
+        self.likely, self.sums = np.empty(count, np.int64), np.empty(count, np.float32)
+        for name, array in inputs.items():
+            binding.bind_input(name, "cpu", 0, *_facts(array))
+        outputs: dict[str, NDArray[Any]] = {"next_ids": self.likely, "sums": self.sums}
+        outputs |= {} if logits is None else {"logits": logits}
+        for name, array in outputs.items():
+            binding.bind_output(name, "cpu", 0, *_facts(array))
+
+    def fill(self, feeds: Sequence[Feed]) -> None:
+        """The next tokens of these rows."""
+        inputs = self._inputs
+        places = np.array([feed.row for feed in feeds]) - self._low
+        past = [feed.past for feed in feeds]
+        inputs["input_ids"][:] = [feed.tokens[0] for feed in feeds]
+        inputs["gathered"][:] = places
+        inputs["spread"][places, 0] = self._numbers
+        inputs["seqlens_k"][:] = 0
+        inputs["seqlens_k"][places] = past
+        inputs["total_len"][0] = max(past) + 1
+        if "query_seqlens" in inputs:
+            inputs["query_seqlens"][:] = 0
+            inputs["query_seqlens"][places] = 1
+        if "adapters" in inputs:
+            inputs["adapters"][:] = [feed.adapter for feed in feeds]
+
+
+def _facts(array: NDArray[Any]) -> tuple[Any, Any, int]:
+    return array.dtype, array.shape, array.ctypes.data
+
+
 class RowRunner:
     """A session and its cache. `adapters`: the number of each adapter of the graph by name."""
 
@@ -92,6 +137,7 @@ class RowRunner:
         inputs = {entry.name for entry in session.get_inputs()}
         self._adapts, self._mixes = "adapters" in inputs, "query_seqlens" in inputs
         self._bindings: dict[tuple[int, int, bool], Any] = {}
+        self._frames: dict[tuple[int, int, int, bool], _Frame] = {}
 
     def run(self, feeds: Sequence[Feed], *, logits: bool) -> Outcome:
         """One step. Each row may stand once in `feeds`."""
@@ -116,6 +162,8 @@ class RowRunner:
 
     def _run(self, feeds: Sequence[Feed], logits: bool) -> Outcome:
         """One run of the graph."""
+        if all(len(feed.tokens) == len(feed.wanted) == 1 for feed in feeds):
+            return self._run_tokens(feeds, logits)
         rows = [feed.row for feed in feeds]
         low, high = min(rows), max(rows) + 1
         binding = self._bindings.get((low, high, logits)) or self._bind(low, high, logits)
@@ -128,16 +176,35 @@ class RowRunner:
         bound: list[tuple[str, NDArray[Any]]] = [("next_ids", likely), ("sums", sums)]
         bound += [] if found is None else [("logits", found)]
         for name, array in bound:
-            facts = (array.dtype, array.shape, array.ctypes.data)
-            binding.bind_output(name, "cpu", 0, *facts)
+            binding.bind_output(name, "cpu", 0, *_facts(array))
         self._session.run_with_iobinding(binding)
         return Outcome(likely, np.isfinite(sums), found)
+
+    def _run_tokens(self, feeds: Sequence[Feed], logits: bool) -> Outcome:
+        """One token of each row: the step that comes most often, for which all is bound already."""
+        rows = [feed.row for feed in feeds]
+        key = (min(rows), max(rows) + 1, len(rows), logits)
+        frame = self._frames.get(key) or self._frame(key, feeds)
+        frame.fill(feeds)
+        self._session.run_with_iobinding(frame.binding)
+        return Outcome(frame.likely, np.isfinite(frame.sums), frame.logits)
+
+    def _frame(self, key: tuple[int, int, int, bool], feeds: Sequence[Feed]) -> "_Frame":
+        low, high, count, logits = key
+        if len(self._frames) == _FRAMES_MAX:
+            self._frames.clear()
+        found = self._logits(count) if logits else None
+        binding = self._session.io_binding()
+        self._cache.bind(binding, low, high)
+        self._frames[key] = _Frame(binding, self._inputs(feeds, low, high - low), low, found)
+        return self._frames[key]
 
     def _logits(self, wanted: int) -> Floats:
         """Room for so many; one piece of memory for all steps, as every binding would keep its
         own.
         """
         if len(self._kept_logits) < wanted:
+            self._frames.clear()
             self._kept_logits = np.empty((wanted, self._vocab), np.float32)
         return self._kept_logits[:wanted]
 
