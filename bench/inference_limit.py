@@ -24,10 +24,12 @@ from comitia.inference.cache import CpuCache
 from comitia.inference.runner import CHUNK_TOKENS_MAX, Feed, RowRunner
 from comitia.inference.store import verify
 
-THREADS, REPEATS = 2, 7
+THREADS, READ_S = 2, 2.0
 PROMPT, STEPS, ROW_TOKENS = 48, 60, 512
 _KINDS = {
     "MatMul": "products with the weights",
+    "FusedMatMul": "products with the weights",
+    "Gemm": "products with the weights",
     "MatMulNBits": "products with the weights",
     "GroupQueryAttention": "attention",
     "SkipSimplifiedLayerNormalization": "norms",
@@ -37,13 +39,13 @@ _OTHERS = "other operators"
 
 
 def bandwidth(size: int) -> float:
-    """Bytes per second that two threads read of `size` bytes of memory; the best of several."""
+    """Bytes per second that two threads read of `size` bytes of memory; the best of two seconds."""
     memory = np.ones(size // 4, np.float32)
     parts = np.array_split(memory, THREADS)
     best = 0.0
     with ThreadPoolExecutor(THREADS) as threads:
-        for _ in range(REPEATS):
-            began = time.perf_counter()
+        end = time.perf_counter() + READ_S
+        while (began := time.perf_counter()) < end:
             # The maximum is the one pass over an array that numpy does at the memory's own speed.
             list(threads.map(np.max, parts))
             best = max(best, memory.nbytes / (time.perf_counter() - began))

@@ -52,7 +52,7 @@ class Llama:
         for place in range(1, len(tokens)):
             wanted = {"prompt": tokens[:place], "n_predict": 1, "n_probs": 1, "id_slot": 0}
             made = self._complete(wanted | {"logit_bias": [[tokens[place], 10_000.0]]})
-            chosen = made["completion_probabilities"][0]
+            (chosen,) = made["choices"][0]["logprobs"]["content"]
             if chosen["id"] != tokens[place]:
                 raise RuntimeError(f"the server wrote {chosen['id']}, not {tokens[place]}")
             found -= chosen["logprob"]
