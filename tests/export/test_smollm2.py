@@ -86,4 +86,4 @@ def greedy(runner: RowRunner, prompt: list[int]) -> tuple[list[int], NDArray[np.
         read = len(tokens)
         tokens.append(int(outcome.next_ids[0]))
     assert outcome.logits is not None
-    return tokens, outcome.logits[0]
+    return tokens, outcome.logits[0].copy()  # The runner's memory, until the next step.
