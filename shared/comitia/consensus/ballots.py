@@ -21,12 +21,14 @@ class Ballot:
 
     `choice` None is an abstention. `probabilities`: option id -> probability in [0, 1], empty where
     the voter gives none. `confidence`: the voter's own probability that its choice is right, [0,
-    1], None where it gives none.
+    1], None where it gives none. `voter`: who casts it (see `weights.voter_of`), where votes weigh
+    differently.
     """
 
     choice: str | None
     probabilities: Mapping[str, float] = field(default_factory=dict)
     confidence: float | None = None
+    voter: str = ""
 
 
 @value
@@ -36,7 +38,8 @@ class Outcome:
     `winner`: the only leader, None when there is a tie or no ballot was cast. `tied`: the leaders
     when there are several, sorted. `shares`: key -> share of the whole weight, [0, 1], sum 1; empty
     when nothing was cast. `margin`: share of the leader minus that of the next, [0, 1]; 0 for a
-    tie, 1 when nobody else has a share. `cast` and `abstained` count ballots.
+    tie, 1 when nobody else has a share. `cast` and `abstained` count ballots. `probability`: that
+    the winner is right, calibrated, [0, 1]; None where nothing was calibrated.
     """
 
     winner: str | None
@@ -45,6 +48,7 @@ class Outcome:
     margin: float
     cast: int
     abstained: int
+    probability: float | None = None
 
 
 def lead(shares: Mapping[str, float], cast: int, abstained: int) -> Outcome:

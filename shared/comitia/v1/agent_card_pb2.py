@@ -27,7 +27,7 @@ from comitia.v1 import format_pb2 as comitia_dot_v1_dot_format__pb2
 from comitia.v1 import input_pb2 as comitia_dot_v1_dot_input__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63omitia/v1/agent_card.proto\x12\ncomitia.v1\x1a\x17\x63omitia/v1/answer.proto\x1a\x17\x63omitia/v1/format.proto\x1a\x16\x63omitia/v1/input.proto\"\x97\x02\n\tAgentCard\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x0e\n\x06skills\x18\x04 \x03(\t\x12\x0c\n\x04role\x18\x05 \x01(\t\x12%\n\x06inputs\x18\x06 \x03(\x0e\x32\x15.comitia.v1.InputKind\x12\'\n\x07\x66ormats\x18\x07 \x03(\x0e\x32\x16.comitia.v1.FormatKind\x12#\n\x05model\x18\x08 \x01(\x0b\x32\x14.comitia.v1.ModelRef\x12\x14\n\x0cno_heartbeat\x18\t \x01(\x08\x12\x16\n\x0e\x63ontent_digest\x18\n \x01(\t\x12\x15\n\rpriority_lane\x18\x0b \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63omitia/v1/agent_card.proto\x12\ncomitia.v1\x1a\x17\x63omitia/v1/answer.proto\x1a\x17\x63omitia/v1/format.proto\x1a\x16\x63omitia/v1/input.proto\"\xa7\x02\n\tAgentCard\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x0e\n\x06skills\x18\x04 \x03(\t\x12\x0c\n\x04role\x18\x05 \x01(\t\x12%\n\x06inputs\x18\x06 \x03(\x0e\x32\x15.comitia.v1.InputKind\x12\'\n\x07\x66ormats\x18\x07 \x03(\x0e\x32\x16.comitia.v1.FormatKind\x12#\n\x05model\x18\x08 \x01(\x0b\x32\x14.comitia.v1.ModelRef\x12\x14\n\x0cno_heartbeat\x18\t \x01(\x08\x12\x16\n\x0e\x63ontent_digest\x18\n \x01(\t\x12\x15\n\rpriority_lane\x18\x0b \x01(\x08\x12\x0e\n\x06shadow\x18\x0c \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,5 +35,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'comitia.v1.agent_card_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_AGENTCARD']._serialized_start=118
-  _globals['_AGENTCARD']._serialized_end=397
+  _globals['_AGENTCARD']._serialized_end=413
 # @@protoc_insertion_point(module_scope)

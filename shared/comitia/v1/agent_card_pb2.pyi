@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AgentCard(_message.Message):
-    __slots__ = ("name", "version", "description", "skills", "role", "inputs", "formats", "model", "no_heartbeat", "content_digest", "priority_lane")
+    __slots__ = ("name", "version", "description", "skills", "role", "inputs", "formats", "model", "no_heartbeat", "content_digest", "priority_lane", "shadow")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +22,7 @@ class AgentCard(_message.Message):
     NO_HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     CONTENT_DIGEST_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_LANE_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: int
     description: str
@@ -33,4 +34,5 @@ class AgentCard(_message.Message):
     no_heartbeat: bool
     content_digest: str
     priority_lane: bool
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., description: _Optional[str] = ..., skills: _Optional[_Iterable[str]] = ..., role: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[_input_pb2.InputKind, str]]] = ..., formats: _Optional[_Iterable[_Union[_format_pb2.FormatKind, str]]] = ..., model: _Optional[_Union[_answer_pb2.ModelRef, _Mapping]] = ..., no_heartbeat: _Optional[bool] = ..., content_digest: _Optional[str] = ..., priority_lane: _Optional[bool] = ...) -> None: ...
+    shadow: bool
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., description: _Optional[str] = ..., skills: _Optional[_Iterable[str]] = ..., role: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[_input_pb2.InputKind, str]]] = ..., formats: _Optional[_Iterable[_Union[_format_pb2.FormatKind, str]]] = ..., model: _Optional[_Union[_answer_pb2.ModelRef, _Mapping]] = ..., no_heartbeat: _Optional[bool] = ..., content_digest: _Optional[str] = ..., priority_lane: _Optional[bool] = ..., shadow: _Optional[bool] = ...) -> None: ...

@@ -93,7 +93,7 @@ class Decision(_message.Message):
     def __init__(self, task_id: _Optional[str] = ..., revision: _Optional[int] = ..., status: _Optional[_Union[DecisionStatus, str]] = ..., panel_id: _Optional[str] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., method: _Optional[_Union[_policy_pb2.Method, str]] = ..., margin: _Optional[float] = ..., calibrated_probability: _Optional[float] = ..., ballots: _Optional[_Iterable[_Union[Ballot, _Mapping]]] = ..., late: _Optional[_Iterable[_Union[SeatRef, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[SeatRef, _Mapping]]] = ..., explanation: _Optional[str] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ..., weights_version: _Optional[int] = ..., delivery: _Optional[_Union[Delivery, str]] = ..., dead_letter: _Optional[_Union[DeadLetterRef, _Mapping]] = ..., trace_id: _Optional[str] = ..., skill: _Optional[str] = ..., tenant: _Optional[str] = ..., session: _Optional[str] = ..., tied: _Optional[_Iterable[_Union[_value_pb2.Value, _Mapping]]] = ..., task_digest: _Optional[bytes] = ...) -> None: ...
 
 class Ballot(_message.Message):
-    __slots__ = ("seat", "agent", "sample", "round", "assignment_id", "value", "abstention", "probabilities", "confidence", "weight", "rationale", "model", "usage")
+    __slots__ = ("seat", "agent", "sample", "round", "assignment_id", "value", "abstention", "probabilities", "confidence", "weight", "rationale", "model", "usage", "shadow")
     SEAT_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +107,7 @@ class Ballot(_message.Message):
     RATIONALE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
     seat: int
     agent: str
     sample: int
@@ -120,7 +121,8 @@ class Ballot(_message.Message):
     rationale: str
     model: _answer_pb2.ModelRef
     usage: _answer_pb2.Usage
-    def __init__(self, seat: _Optional[int] = ..., agent: _Optional[str] = ..., sample: _Optional[int] = ..., round: _Optional[int] = ..., assignment_id: _Optional[str] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., abstention: _Optional[_Union[_answer_pb2.Abstention, _Mapping]] = ..., probabilities: _Optional[_Iterable[_Union[_answer_pb2.OptionProbability, _Mapping]]] = ..., confidence: _Optional[float] = ..., weight: _Optional[float] = ..., rationale: _Optional[str] = ..., model: _Optional[_Union[_answer_pb2.ModelRef, _Mapping]] = ..., usage: _Optional[_Union[_answer_pb2.Usage, _Mapping]] = ...) -> None: ...
+    shadow: bool
+    def __init__(self, seat: _Optional[int] = ..., agent: _Optional[str] = ..., sample: _Optional[int] = ..., round: _Optional[int] = ..., assignment_id: _Optional[str] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., abstention: _Optional[_Union[_answer_pb2.Abstention, _Mapping]] = ..., probabilities: _Optional[_Iterable[_Union[_answer_pb2.OptionProbability, _Mapping]]] = ..., confidence: _Optional[float] = ..., weight: _Optional[float] = ..., rationale: _Optional[str] = ..., model: _Optional[_Union[_answer_pb2.ModelRef, _Mapping]] = ..., usage: _Optional[_Union[_answer_pb2.Usage, _Mapping]] = ..., shadow: _Optional[bool] = ...) -> None: ...
 
 class SeatRef(_message.Message):
     __slots__ = ("seat", "agent")

@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63omitia/v1/policy.proto\x12\ncomitia.v1\"\xb0\x01\n\x06Policy\x12\x0e\n\x06quorum\x18\x01 \x01(\r\x12\"\n\x06method\x18\x02 \x01(\x0e\x32\x12.comitia.v1.Method\x12\x0e\n\x06rounds\x18\x03 \x01(\r\x12\x0f\n\x07samples\x18\x04 \x01(\r\x12(\n\tselection\x18\x05 \x01(\x0e\x32\x15.comitia.v1.Selection\x12\x11\n\tseats_max\x18\x06 \x01(\r\x12\x14\n\x0cwait_for_all\x18\x07 \x01(\x08*W\n\x06Method\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x14\n\x10METHOD_PLURALITY\x10\x01\x12\x1f\n\x1bMETHOD_PROBABILITY_WEIGHTED\x10\x02*T\n\tSelection\x12\x19\n\x15SELECTION_UNSPECIFIED\x10\x00\x12\x13\n\x0fSELECTION_SKILL\x10\x01\x12\x17\n\x13SELECTION_BROADCAST\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63omitia/v1/policy.proto\x12\ncomitia.v1\"\xcc\x01\n\x06Policy\x12\x0e\n\x06quorum\x18\x01 \x01(\r\x12\"\n\x06method\x18\x02 \x01(\x0e\x32\x12.comitia.v1.Method\x12\x0e\n\x06rounds\x18\x03 \x01(\r\x12\x0f\n\x07samples\x18\x04 \x01(\r\x12(\n\tselection\x18\x05 \x01(\x0e\x32\x15.comitia.v1.Selection\x12\x11\n\tseats_max\x18\x06 \x01(\r\x12\x14\n\x0cwait_for_all\x18\x07 \x01(\x08\x12\x1a\n\x12probability_target\x18\x08 \x01(\x01*\xdd\x02\n\x06Method\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x14\n\x10METHOD_PLURALITY\x10\x01\x12\x1f\n\x1bMETHOD_PROBABILITY_WEIGHTED\x10\x02\x12\x13\n\x0fMETHOD_APPROVAL\x10\x03\x12\x13\n\x0fMETHOD_WEIGHTED\x10\x04\x12\x13\n\x0fMETHOD_LOG_POOL\x10\x05\x12\x12\n\x0eMETHOD_LEARNED\x10\x06\x12\x11\n\rMETHOD_MEDIAN\x10\x07\x12\x17\n\x13METHOD_TRIMMED_MEAN\x10\x08\x12\x18\n\x14METHOD_WEIGHTED_MEAN\x10\t\x12\x11\n\rMETHOD_FIELDS\x10\n\x12\x10\n\x0cMETHOD_BORDA\x10\x0b\x12\x13\n\x0fMETHOD_COPELAND\x10\x0c\x12\x12\n\x0eMETHOD_SCHULZE\x10\r\x12\x1d\n\x19METHOD_MINIMUM_BAYES_RISK\x10\x0e*l\n\tSelection\x12\x19\n\x15SELECTION_UNSPECIFIED\x10\x00\x12\x13\n\x0fSELECTION_SKILL\x10\x01\x12\x17\n\x13SELECTION_BROADCAST\x10\x02\x12\x16\n\x12SELECTION_WEIGHTED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'comitia.v1.policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_METHOD']._serialized_start=218
-  _globals['_METHOD']._serialized_end=305
-  _globals['_SELECTION']._serialized_start=307
-  _globals['_SELECTION']._serialized_end=391
+  _globals['_METHOD']._serialized_start=247
+  _globals['_METHOD']._serialized_end=596
+  _globals['_SELECTION']._serialized_start=598
+  _globals['_SELECTION']._serialized_end=706
   _globals['_POLICY']._serialized_start=40
-  _globals['_POLICY']._serialized_end=216
+  _globals['_POLICY']._serialized_end=244
 # @@protoc_insertion_point(module_scope)
