@@ -1,8 +1,8 @@
 """Comitia's engine for bench.inference, behind the calls that the peers answer too.
 
 `python -m bench.inference_comitia CACHE FORM`: the build of that form in the cache folder `CACHE`,
-opened as an agent opens it (all cores, threads that spin while a step runs), 16 rows. See
-bench.peers.inference_worker for what goes in and out.
+opened as an agent opens it on cores of its own (COMITIA_ENGINE_SPIN_US=1000; the peers' threads
+spin, too), 16 rows. See bench.peers.inference_worker for what goes in and out.
 """
 
 import asyncio
@@ -19,9 +19,11 @@ from bench.peers.inference_worker import Arrival
 from comitia.inference.cards import Form, ModelCard, find_card
 from comitia.inference.limits import Limits
 from comitia.inference.load import load_model
+from comitia.inference.session import Threads
 from comitia.ports import Generation, Model, Prompt, Sampling, Step
 
 CARD = "smollm2-135m-instruct"
+SPIN_US = 1_000
 
 
 def card_of(form: str) -> ModelCard:
@@ -125,6 +127,11 @@ class Comitia:
 
 if __name__ == "__main__":
     with asyncio.Runner() as runner:
-        loaded = load_model(card_of(sys.argv[2]), Path(sys.argv[1]), limits=Limits(rows=16))
+        loaded = load_model(
+            card_of(sys.argv[2]),
+            Path(sys.argv[1]),
+            Threads(spin_us=SPIN_US),
+            limits=Limits(rows=16),
+        )
         inference_worker.serve(Comitia(loaded, runner))
         runner.run(loaded.close())

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from bench.common import BIN, ROOT, Client, broker, create_topics, processes
-from bench.inference_comitia import CARD
+from bench.inference_comitia import CARD, SPIN_US
 from bench.inference_models import Models
 from bench.inference_parts import Rounds
 from bench.inference_prompts import ROWS, Prompts
@@ -54,6 +54,7 @@ async def served(models: Models, rounds: int, log: Path) -> Rounds:
                 "COMITIA_AGENT_CARDS": str(card),
                 "COMITIA_MODELS_DIR": str(ROOT / "models"),
                 "COMITIA_CACHE_DIR": str(models.comitia["int8"]),
+                "COMITIA_ENGINE_SPIN_US": str(SPIN_US),
             }
             services = ("comitia-router", "comitia-agent", "comitia-aggregator")
             commands = [(str(BIN / service),) for service in services]

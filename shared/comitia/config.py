@@ -190,6 +190,9 @@ class AgentSettings(ServiceSettings, DirectorySettings):
     models_dir: Path = Path("models")
     # Of the model's operators; 0: as many as the process may use, by its affinity and its quota.
     threads: int = Field(0, ge=0)
+    # How long such a thread waits busily for the next operator before it sleeps: longer is faster
+    # on cores that nobody else uses. 0 where a quota gives less than a core to each.
+    engine_spin_us: int = Field(100, ge=0, le=1_000_000)
     # What the model runs on. cuda needs onnxruntime-gpu, and fails where it is not active; auto
     # takes it where that is possible, else the cpu, and says why.
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")

@@ -19,6 +19,7 @@ from comitia.inference.encoder import OnnxEncoder
 from comitia.inference.export.make import ensure, export
 from comitia.inference.load import load_model
 from comitia.inference.pull import pull
+from comitia.inference.session import Threads
 from comitia.inference.store import source_folder
 from comitia.ports import Prompt, Sampling
 from tests.unit.inference_models import card_of, decoder_config, write_decoder
@@ -46,14 +47,14 @@ def through_optimum(card: ModelCard) -> ModelCard:
 async def test_minilm(tmp_path: Path) -> None:
     card = find_card(MODELS, "minilm-l6-v2")
     kept = DirectorySettings().cache_dir
-    direct = load_model(card, ensure(card, kept).folder.parents[2], threads=2)
+    direct = load_model(card, ensure(card, kept).folder.parents[2], threads=Threads(2))
     pull(card, kept)
     place = source_folder(card, tmp_path)
     place.parent.mkdir(parents=True)
     place.symlink_to(source_folder(card, kept))
     built = export(through_optimum(card), tmp_path)
     assert built.manifest.attention_nodes == 6, "the optimizer fuses what optimum writes out"
-    generic = load_model(through_optimum(card), tmp_path, threads=2)
+    generic = load_model(through_optimum(card), tmp_path, threads=Threads(2))
     assert isinstance(direct, OnnxEncoder) and isinstance(generic, OnnxEncoder)
     ours = (await direct.embed(SENTENCES)).vectors
     theirs = (await generic.embed(SENTENCES)).vectors
@@ -70,7 +71,7 @@ async def test_small_decoders(tmp_path: Path, family: str) -> None:
     models = []
     for name, variant in (("direct", card), ("optimum", through_optimum(card))):
         export(variant, tmp_path / name)
-        models.append(load_model(variant, tmp_path / name, threads=1))
+        models.append(load_model(variant, tmp_path / name, threads=Threads(1)))
     prompts = [Prompt("the quick brown fox ", "jumps"), Prompt("", "a"), Prompt("", "lorem " * 9)]
     answers = []
     for model in models:

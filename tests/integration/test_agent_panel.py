@@ -149,9 +149,10 @@ sys.meta_path.insert(0, Guard())
 import comitia_agent.main
 from comitia.inference.cards import find_card
 from comitia.inference.load import load_model
+from comitia.inference.session import Threads
 from comitia.ports import Prompt
 async def ask():
-    model = load_model(find_card(Path("models"), sys.argv[2]), Path(sys.argv[1]), 1)
+    model = load_model(find_card(Path("models"), sys.argv[2]), Path(sys.argv[1]), Threads(1))
     scores = await model.score(Prompt("It is", " so"), [" good", " bad"])
     await model.close()
     print(len(scores.log_likelihoods))

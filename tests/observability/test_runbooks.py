@@ -43,33 +43,36 @@ def wave(name: str) -> list[Task]:
 class Operator:
     """Starts, stops and looks, as the runbooks say."""
 
-    def __init__(self, processes: Processes, port: int) -> None:
+    def __init__(self, processes: Processes) -> None:
         self.processes = processes
-        self._port = port
+        services = ("router", "aggregator", "agent")
+        first = free_ports(len(services))
+        self._ports = {service: first + number for number, service in enumerate(services)}
 
     def start(self, *services: str) -> None:
         for service in services:
             module = "bench.noop_agent" if service == "agent" else f"comitia_{service}.main"
             command = [sys.executable, "-m", module, *(AGENTS if service == "agent" else ())]
-            port = self._port if service == "aggregator" else 0
+            port = str(self._ports[service])
             self.processes.start(
-                service, command, COMITIA_INSTANCE_ID=service, COMITIA_HTTP_PORT=str(port)
+                service, command, COMITIA_INSTANCE_ID=service, COMITIA_HTTP_PORT=port
             )
 
     def stop(self, *services: str) -> None:
         for service in services:
             self.processes.end(service)
 
-    async def aggregator_says(self, **wanted: float) -> None:
-        """Wait until these metrics of the aggregator, summed, have these values."""
+    async def says(self, service: str, **wanted: float) -> None:
+        """Wait until these metrics of `service`, summed, have these values."""
         async with asyncio.timeout(PATIENCE_S):
-            while await asyncio.to_thread(self._metrics, *wanted) != wanted:
+            while await asyncio.to_thread(self._metrics, service, *wanted) != wanted:
                 self.processes.check()
                 await asyncio.sleep(LOOK_EVERY_S)
 
-    def _metrics(self, *names: str) -> dict[str, float]:
+    def _metrics(self, service: str, *names: str) -> dict[str, float]:
         try:
-            with urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as response:
+            url = f"http://127.0.0.1:{self._ports[service]}/metrics"
+            with urlopen(url, timeout=5) as response:
                 text = response.read().decode()
         except URLError:
             return {}  # It does not listen yet.
@@ -120,6 +123,13 @@ async def left(admin: AIOKafkaAdminClient, group: str) -> None:
             await asyncio.sleep(LOOK_EVERY_S)
 
 
+async def start_all(operator: Operator) -> None:
+    """Agents before routers: a task for which nobody is there yet is decided NO_AGENT."""
+    operator.start("agent", "aggregator")
+    await operator.says("agent", comitia_ready=1)
+    operator.start("router")
+
+
 def assert_decided_once(records: list[Record], tasks: list[Task]) -> None:
     found = [Decision.FromString(record.value or b"") for record in records]
     assert Counter(one.task_id for one in found) == Counter(task.id for task in tasks)
@@ -129,20 +139,20 @@ def assert_decided_once(records: list[Record], tasks: list[Task]) -> None:
 @pytest.fixture
 def operator(broker: str, tmp_path: Path, cache_dir: Path) -> Iterator[Operator]:
     with Processes(tmp_path, broker, cache_dir) as processes:
-        yield Operator(processes, free_ports(1))
+        yield Operator(processes)
 
 
 async def test_partitions_grow_in_a_drain_while_publishers_go_on(operator: Operator) -> None:
     first, meanwhile, last = wave("first"), wave("meanwhile"), wave("last")
     client = await Client.open(operator.processes)
     try:
-        operator.start("router", "aggregator", "agent")
+        await start_all(operator)
         await publish(client, first)
         await decisions(client, operator, first[:1])
         # Tasks go on coming: what the router has not routed yet waits in the log.
         publishing = asyncio.create_task(publish(client, meanwhile))
         operator.stop("router")
-        await operator.aggregator_says(comitia_tasks_open=0, comitia_consumer_lag=0)
+        await operator.says("aggregator", comitia_tasks_open=0, comitia_consumer_lag=0)
         operator.stop("aggregator", "agent")
         admin = AIOKafkaAdminClient(bootstrap_servers=operator.processes.bootstrap)
         await admin.start()
@@ -151,8 +161,10 @@ async def test_partitions_grow_in_a_drain_while_publishers_go_on(operator: Opera
         await admin.create_partitions({topic: NewPartitions(AFTER) for topic in topics})
         await admin.close()
         operator.start("aggregator")
-        await operator.aggregator_says(comitia_partitions_owned=AFTER, comitia_ready=1)
-        operator.start("agent", "router")
+        await operator.says("aggregator", comitia_partitions_owned=AFTER, comitia_ready=1)
+        operator.start("agent")
+        await operator.says("agent", comitia_ready=1)
+        operator.start("router")
         await publishing
         await publish(client, last)
         records = await decisions(client, operator, first + meanwhile + last)
@@ -169,21 +181,21 @@ async def test_partitions_grow_in_a_drain_while_publishers_go_on(operator: Opera
 async def test_a_copy_of_the_brokers_data_goes_on_where_it_was_taken(
     tmp_path: Path, cache_dir: Path
 ) -> None:
-    port, http = free_ports(2), free_ports(1)
+    port = free_ports(2)
     original, restored = tmp_path / "original", tmp_path / "restored"
     decided, still_open = wave("decided"), wave("open")
     with (
         EmbeddedBroker(BrokerSettings(original, cache_dir, port)) as broker,
         Processes(tmp_path, broker.bootstrap, cache_dir) as processes,
     ):
-        operator = Operator(processes, http)
+        operator = Operator(processes)
         client = await Client.open(processes)
-        operator.start("router", "aggregator", "agent")
+        await start_all(operator)
         await publish(client, decided)
         await decisions(client, operator, decided)
         operator.stop("agent")
         await publish(client, still_open)
-        await operator.aggregator_says(comitia_tasks_open=WAVE)
+        await operator.says("aggregator", comitia_tasks_open=WAVE)
         await client.close()
         names = processes.names
     shutil.copytree(original, restored)
@@ -194,10 +206,10 @@ async def test_a_copy_of_the_brokers_data_goes_on_where_it_was_taken(
     ):
         processes.names = names
         processes.environment["COMITIA_PREFIX"] = names.prefix
-        operator = Operator(processes, http)
+        operator = Operator(processes)
         client = await Client.open(processes)
         try:
-            operator.start("router", "aggregator", "agent")
+            await start_all(operator)
             # Published once more by somebody who does not know: remembered over the restore.
             await publish(client, decided)
             records = await decisions(client, operator, decided + still_open)

@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from comitia.config import AgentSettings, load
 from comitia.errors import ConfigError, Retryable
 from comitia.inference.limits import Limits
+from comitia.inference.session import Threads
 from comitia.ports import Prompt, Scores
 from comitia.runtime.service import Service
 from comitia.telemetry.setup import setup, tracers
@@ -79,9 +80,9 @@ class Process:
         monkeypatch.setattr(asyncio, "to_thread", _at_once)
 
     def _load(
-        self, card: str, cache: Path, threads: int, device: str, limits: Limits
+        self, card: str, cache: Path, threads: Threads, device: str, limits: Limits
     ) -> ScriptedModel:
-        self.limits = limits
+        self.limits, self.threads = limits, threads
         return self.model
 
     async def run(self, story: Coroutine[Any, Any, None]) -> None:
@@ -160,7 +161,8 @@ def test_all_agents_together_work_on_what_the_model_can_and_a_quarter_more(
     world = World()
     process = Process(world, cards(tmp_path, "anna", "bert", "cleo"), monkeypatch)
     process.model = model = Held(capacity=4)
-    process.settings = settings(cards(tmp_path, "anna", "bert", "cleo"), engine_rows=4)
+    engine = {"engine_rows": 4, "engine_spin_us": 250, "threads": 3}
+    process.settings = settings(cards(tmp_path, "anna", "bert", "cleo"), **engine)
 
     async def story() -> None:
         for name in ("anna", "bert", "cleo") * 20:
@@ -178,6 +180,7 @@ def test_all_agents_together_work_on_what_the_model_can_and_a_quarter_more(
 
     simulate(world, whole())
     assert process.limits.rows == 4
+    assert process.threads == Threads(3, spin_us=250)
 
 
 def test_an_engine_that_ends_by_itself_ends_the_process_and_its_work_is_left_to_the_next(

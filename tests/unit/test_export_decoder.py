@@ -121,7 +121,7 @@ async def test_stored_weights_answer_as_they_read(
     rounded = write_gguf(path, config, write_decoder(tmp_path / "hf", config), kind)
     card = card_of(path, form=form)
     export(card, tmp_path)
-    model = load_model(card, tmp_path, threads=1)
+    model = load_model(card, tmp_path, threads=Threads(1))
     context, options = "the quick brown fox", [" y", " jumps"]
     scores = await model.score(Prompt("", context), options)
     encode = byte_tokenizer().encode
@@ -154,7 +154,7 @@ async def test_untied_heads_and_stretched_positions(tmp_path: Path) -> None:
     tensors = write_decoder(tmp_path / "weights", config)
     card = card_of(tmp_path / "weights")
     export(card, tmp_path)
-    model = load_model(card, tmp_path, threads=1)
+    model = load_model(card, tmp_path, threads=Threads(1))
     found = await model.score(Prompt("", "some context"), ["x"])
     encode = byte_tokenizer().encode
     exact = log_likelihood(config, tensors, encode("some context").ids, encode("x").ids)

@@ -20,6 +20,7 @@ from comitia.inference.export.adapters import Adapted, read_adapter
 from comitia.inference.export.make import export
 from comitia.inference.limits import Limits
 from comitia.inference.load import load_model
+from comitia.inference.session import Threads
 from comitia.ports import Prompt, Sampling
 from tests.unit.inference_adapters import write_adapter
 from tests.unit.inference_models import (
@@ -69,7 +70,7 @@ def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def load(tiny: Tiny) -> OnnxDecoder:
     limits = Limits(rows=6, shelves=4, chunk_tokens=24)
-    model = load_model(tiny.card, tiny.root, threads=1, limits=limits)
+    model = load_model(tiny.card, tiny.root, threads=Threads(1), limits=limits)
     assert isinstance(model, OnnxDecoder)
     return model
 

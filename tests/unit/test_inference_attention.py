@@ -16,6 +16,7 @@ from comitia.inference.decoder import OnnxDecoder
 from comitia.inference.export.make import export
 from comitia.inference.limits import Limits
 from comitia.inference.load import load_model
+from comitia.inference.session import Threads
 from comitia.ports import Prompt, Sampling
 from tests.unit import inference_reference
 from tests.unit.inference_adapters import write_adapter
@@ -47,7 +48,7 @@ def load(root: Path, adapters: tuple[AdapterSource, ...] = ()) -> OnnxDecoder:
     card = card_of(root / "weights")
     card = replace(card, recipe=replace(card.recipe, adapters=adapters))
     export(card, root)
-    model = load_model(card, root, threads=1, limits=limits)
+    model = load_model(card, root, threads=Threads(1), limits=limits)
     assert isinstance(model, OnnxDecoder)
     return model
 

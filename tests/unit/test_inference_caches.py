@@ -134,7 +134,7 @@ async def test_a_whole_model_says_the_same_in_both(
     export(card, tmp_path)
 
     async def said() -> tuple[object, ...]:
-        model = load_model(card, tmp_path, threads=1)
+        model = load_model(card, tmp_path, threads=Threads(1))
         prompts = [Prompt("what all begin with ", text) for text in ("one", "two", "three")]
         try:
             first = await model.generate(prompts[0], Sampling(6))

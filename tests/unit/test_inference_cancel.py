@@ -14,6 +14,7 @@ from comitia.inference.encoder import OnnxEncoder
 from comitia.inference.export.make import export
 from comitia.inference.limits import Limits
 from comitia.inference.load import load_model
+from comitia.inference.session import Threads
 from comitia.ports import Prompt, Sampling
 from tests.unit.inference_models import (
     card_of,
@@ -60,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(folder: Path) -> Iterator[OnnxDecoder]:
     """One row, three jobs: whoever stays too long is in everybody's way."""
     limits = Limits(rows=1, shelves=2, chunk_tokens=4, jobs=3)
-    loaded = load_model(card_of(folder / "decoder"), folder, threads=1, limits=limits)
+    loaded = load_model(card_of(folder / "decoder"), folder, threads=Threads(1), limits=limits)
     assert isinstance(loaded, OnnxDecoder)
     yield loaded
     loaded._engine.close()
@@ -137,7 +138,7 @@ async def test_what_waits_leaves_its_place_while_the_rows_are_taken(model: OnnxD
 async def test_an_embedding_stops_between_two_batches(folder: Path) -> None:
     card = card_of(folder / "encoder", "encoder")
     export(card, folder)
-    model = load_model(card, folder, threads=1)
+    model = load_model(card, folder, threads=Threads(1))
     assert isinstance(model, OnnxEncoder)
     core: Any = model._engine._core
     core._states = batches = Gate(core._states)

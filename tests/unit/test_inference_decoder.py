@@ -13,6 +13,7 @@ from comitia.inference.decoder import OnnxDecoder
 from comitia.inference.export.make import export
 from comitia.inference.limits import Limits
 from comitia.inference.load import load_model
+from comitia.inference.session import Threads
 from comitia.ports import Prompt, Sampling
 from tests.unit.inference_models import (
     CONTEXT,
@@ -45,7 +46,7 @@ def tiny(
 async def model(tiny: tuple[Path, dict[str, Any], Tensors]) -> AsyncIterator[OnnxDecoder]:
     """Small pieces and few shelves: prompts are cut, prefixes make room for each other."""
     limits = Limits(rows=3, shelves=2, chunk_tokens=7)
-    loaded = load_model(card_of(tiny[0] / "weights"), tiny[0], threads=1, limits=limits)
+    loaded = load_model(card_of(tiny[0] / "weights"), tiny[0], threads=Threads(1), limits=limits)
     assert isinstance(loaded, OnnxDecoder)
     yield loaded
     await loaded.close()
@@ -137,7 +138,7 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
 
 
 def _load(root: Path, limits: Limits | None = None) -> OnnxDecoder:
-    loaded = load_model(card_of(root / "weights"), root, threads=1, limits=limits)
+    loaded = load_model(card_of(root / "weights"), root, threads=Threads(1), limits=limits)
     assert isinstance(loaded, OnnxDecoder)
     return loaded
 

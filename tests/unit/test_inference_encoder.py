@@ -11,6 +11,7 @@ from comitia.errors import ConfigError, Poison
 from comitia.inference.encoder import OnnxEncoder
 from comitia.inference.export.make import export
 from comitia.inference.load import load_model
+from comitia.inference.session import Threads
 from comitia.ports import Prompt, Sampling
 from tests.unit.inference_models import (
     Tensors,
@@ -39,7 +40,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 
 def _load(root: Path, pooling: str) -> OnnxEncoder:
     card = card_of(root / "weights", "encoder", pooling=pooling)
-    model = load_model(card, root / pooling, threads=1)
+    model = load_model(card, root / pooling, threads=Threads(1))
     assert isinstance(model, OnnxEncoder)
     return model
 

@@ -19,6 +19,7 @@ from comitia.inference.export.make import export
 from comitia.inference.jobs import GenerateJob
 from comitia.inference.limits import Limits
 from comitia.inference.load import load_model
+from comitia.inference.session import Threads
 from comitia.inference.store import MANIFEST, built_folder, sha256_of
 from comitia.ports import Prompt, Sampling
 from tests.unit.inference_models import card_of, decoder_config, write_decoder
@@ -38,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def load(folder: Path, limits: Limits | None = None) -> OnnxDecoder:
-    loaded = load_model(card_of(folder / "weights"), folder, threads=1, limits=limits)
+    loaded = load_model(card_of(folder / "weights"), folder, threads=Threads(1), limits=limits)
     assert isinstance(loaded, OnnxDecoder)
     return loaded
 

@@ -19,6 +19,7 @@ from comitia.inference.decoder import OnnxDecoder
 from comitia.inference.export.make import export
 from comitia.inference.limits import Limits
 from comitia.inference.load import load_model
+from comitia.inference.session import Threads
 from comitia.ports import Generation, Prompt, Sampling
 from tests.unit.inference_models import (
     Tensors,
@@ -53,7 +54,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 @pytest.fixture
 async def model(tiny: Tiny) -> AsyncIterator[OnnxDecoder]:
     limits = Limits(rows=3, shelves=2, chunk_tokens=7)
-    loaded = load_model(card_of(tiny[0] / "weights"), tiny[0], threads=1, limits=limits)
+    loaded = load_model(card_of(tiny[0] / "weights"), tiny[0], threads=Threads(1), limits=limits)
     assert isinstance(loaded, OnnxDecoder)
     yield loaded
     await loaded.close()

@@ -114,7 +114,7 @@ async def test_fp16_runs_as_it_is_on_the_cpu(root: Path) -> None:
     assert {entry.type for entry in session.get_inputs() if "past" in entry.name} == {
         "tensor(float16)"
     }
-    model = load_model(card, root / "fp16", threads=1, device="auto")
+    model = load_model(card, root / "fp16", threads=Threads(1), device="auto")
     try:
         prompt, sampling = Prompt("a long beginning ", "and an end"), Sampling(8)
         alone = await model.generate(prompt, sampling)

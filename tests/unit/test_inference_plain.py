@@ -12,6 +12,7 @@ from comitia.inference.limits import Limits
 from comitia.inference.load import load_model
 from comitia.inference.placement import graph_of
 from comitia.inference.runner import PLAIN, Feed, apart
+from comitia.inference.session import Threads
 from comitia.ports import Generation, Prompt, Sampling, Scores
 from tests.unit.inference_models import card_of, decoder_config, write_decoder
 
@@ -34,7 +35,7 @@ def test_the_installed_version_chooses(tmp_path: Path, monkeypatch: pytest.Monke
 async def answers(root: Path) -> list[Scores | Generation]:
     """Texts and scores side by side, with prefixes, in more pieces than one step takes."""
     limits = Limits(rows=5, shelves=2, chunk_tokens=9, mixed_tokens=5)
-    model = load_model(card_of(root / "weights"), root, threads=1, limits=limits)
+    model = load_model(card_of(root / "weights"), root, threads=Threads(1), limits=limits)
     assert isinstance(model, OnnxDecoder)
     texts = [
         model.generate(Prompt("begun alike ", f"then {number}"), Sampling(4 + 3 * number, temp, 7))

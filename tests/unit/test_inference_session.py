@@ -133,13 +133,14 @@ import asyncio, sys
 from pathlib import Path
 from comitia.inference.cards import ModelCard, PathSource, Recipe
 from comitia.inference.load import load_model
+from comitia.inference.session import Threads
 from comitia.ports import Prompt, Sampling
 
 source, recipe = PathSource({str(tmp_path / "weights")!r}), Recipe("direct", "fp32", 96)
 card = ModelCard("tiny", "decoder", "none", "random weights", source, recipe)
 
 async def main():
-    model = load_model(card, Path({str(tmp_path)!r}), threads=1)
+    model = load_model(card, Path({str(tmp_path)!r}), threads=Threads(1))
     await model.score(Prompt("a", "b"), ["c"])
     await model.generate(Prompt("a", "b"), Sampling(3))
     await model.close()

@@ -13,6 +13,7 @@ from comitia.errors import ConfigError, Retryable
 from comitia.inference.export.make import export
 from comitia.inference.limits import Limits
 from comitia.inference.load import load_model
+from comitia.inference.session import Threads
 from comitia.ports import Model, Prompt, Sampling
 from comitia.testing import ScriptedModel
 from tests.unit.inference_models import (
@@ -48,7 +49,9 @@ async def decoder(request: pytest.FixtureRequest, weights: Path) -> AsyncIterato
     model: Model = ScriptedModel(scores=scores, texts=[SAID], heads=(2, 3))
     if request.param == "real":
         limits = Limits(rows=3, shelves=2)
-        model = load_model(card_of(weights / "decoder"), weights / "d", threads=1, limits=limits)
+        model = load_model(
+            card_of(weights / "decoder"), weights / "d", threads=Threads(1), limits=limits
+        )
     yield model
     await model.close()
 
@@ -57,7 +60,9 @@ async def decoder(request: pytest.FixtureRequest, weights: Path) -> AsyncIterato
 async def encoder(request: pytest.FixtureRequest, weights: Path) -> AsyncIterator[Model]:
     model: Model = ScriptedModel(vectors={"a": (3.0, 4.0), "another one": (0.0, 2.0)})
     if request.param == "real":
-        model = load_model(card_of(weights / "encoder", "encoder"), weights / "e", threads=1)
+        model = load_model(
+            card_of(weights / "encoder", "encoder"), weights / "e", threads=Threads(1)
+        )
     yield model
     await model.close()
 

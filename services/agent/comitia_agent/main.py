@@ -18,6 +18,7 @@ from comitia.effects import Effect, Publish, Recorded
 from comitia.inference.cards import find_card
 from comitia.inference.limits import Limits
 from comitia.inference.load import load_model
+from comitia.inference.session import Threads
 from comitia.ports import Model, TopicSpec
 from comitia.runtime.context import Runtime
 from comitia.runtime.places import Places
@@ -110,8 +111,9 @@ async def _model(service: Service[AgentSettings], profiles: Sequence[AgentProfil
         shelves=max(1, sum(profile.prompts for profile in profiles)),
         cache_bytes=settings.engine_cache_mib << 20,
     )
+    threads = Threads(settings.threads, settings.engine_spin_us)
     loaded = await asyncio.to_thread(
-        load_model, card, settings.cache_dir, settings.threads, settings.device, limits
+        load_model, card, settings.cache_dir, threads, settings.device, limits
     )
     service.on_close(loaded.close)
     loaded.watch(EngineMeasures(runtime.telemetry, loaded.name))

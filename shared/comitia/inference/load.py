@@ -30,12 +30,12 @@ from comitia.inference.text import Text
 def load_model(
     card: ModelCard,
     cache_dir: Path,
-    threads: int = 0,
+    threads: Threads | None = None,
     device: str = "cpu",
     limits: Limits | None = None,
 ) -> OnnxDecoder | OnnxEncoder:
-    """A running `ports.Model`. `threads` inside an operator, 0 for all that the process
-    may use; `device` auto, cpu, cuda or cuda:<n>.
+    """A running `ports.Model`. `threads`: as many as the process may use where none are named;
+    `device` auto, cpu, cuda or cuda:<n>.
 
     Blocks for seconds: verifies digests, opens the graph, starts the engine thread. Raises
     ConfigError: not built, bytes altered, package of ONNX Runtime missing or doubled,
@@ -45,7 +45,8 @@ def load_model(
     built = verify(card, cache_dir)
     contract = built.manifest.contract
     graph, obstacle = graph_of(built.folder, contract), obstacle_of(card, contract)
-    session, device = place(graph, Threads(threads), device, obstacle)
+    threads = threads or Threads()
+    session, device = place(graph, threads, device, obstacle)
     text = Text(built.folder, card.name)
     limits = limits or Limits()
     if built.manifest.contract == "tokens":
@@ -58,7 +59,7 @@ def load_model(
         rows = Rows(limits.rows + limits.shelves, min(context, tokens_max) + CHUNK_TOKENS_MAX)
         held = make_cache(session, device, shape, rows)
         adapters = {each.name: number for number, each in enumerate(card.recipe.adapters, 1)}
-        looking = partial(_open_attention, card, built, Threads(threads), device)
+        looking = partial(_open_attention, card, built, threads, device)
         runner: Runner = AttendingRunner(session, held, adapters, looking)
         cache = held
     else:

@@ -51,9 +51,12 @@ SPIN_US = 100
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """`count`: threads inside an operator, 0 for all that the process may use."""
+    """`count`: threads inside an operator, 0 for all that the process may use. `spin_us`: how long
+    one that has nothing to do waits busily, 0 for not at all.
+    """
 
     count: int = 0
+    spin_us: int = SPIN_US
 
     def settle(self, allowed: Cores) -> tuple[int, int]:
         """Threads, and the microseconds that one waits busily: none where a quota gives them less
@@ -61,7 +64,7 @@ class Threads:
         """
         count = self.count or allowed.threads
         rationed = allowed.quota is not None and allowed.quota < count
-        return count, 0 if rationed else SPIN_US
+        return count, 0 if rationed else self.spin_us
 
 
 def check_packages() -> None:
