@@ -37,7 +37,8 @@ class Prompts:
             if len(found) < tokens:
                 raise RuntimeError("the help topics have no more tokens")
             prefix, text = self._text.decode(found[:lead]), self._text.decode(found[lead:])
-            if self._same(prefix, found[:lead]) and self._same(text, found[lead:]):
+            parts = ((prefix, found[:lead]), (text, found[lead:]), (prefix + text, found))
+            if all(self._same(*part) for part in parts):
                 self._start += tokens
                 return {"tokens": found, "prefix": prefix, "text": text}
             self._start += 1
