@@ -21,12 +21,19 @@ _PREFIXES_KEPT = 64
 
 class Text:
     """Tokenizer and chat template of one model; `context_tokens` is the most it reads and writes
-    together.
+    together. Raises ConfigError when tokenizer.json is none.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
         self._name, self._folder = name, folder
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        try:
+            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:  # tokenizers knows no narrower one
+            raise ConfigError(
+                f"Model '{name}': tokenizer.json in {folder} cannot be read ({error}); put the one "
+                f"of the model's publisher into its source, then run: comitia model export {name} "
+                "--force"
+            ) from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         facts = json.loads((folder / "text.json").read_text(encoding="utf-8"))
