@@ -5,7 +5,8 @@ A ballot's `choice` is a key under which equal values compare equal (an option's
 by `keys`).
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import field
 
 from comitia.values import value
@@ -13,6 +14,14 @@ from comitia.values import value
 # Shares closer than this are a tie: it is far above the rounding of a sum of a few thousand
 # probabilities in float64, and far below any difference that means something.
 TIE_TOLERANCE = 1e-9
+
+# Leads within this of what they must pass are not called settled: what float64 rounds away in sums
+# of a few thousand shares is smaller by far.
+ROUNDING = 1e-9
+
+# No probability counts as less than this where its logarithm is taken: one voter's certainty that
+# an option is wrong can be outvoted, and what a ballot still out may add is bounded.
+PROBABILITY_FLOOR = 1e-3
 
 
 @value
@@ -64,3 +73,23 @@ def lead(shares: Mapping[str, float], cast: int, abstained: int) -> Outcome:
     next_best = max((share for key, share in shares.items() if key != leaders[0]), default=0.0)
     margin = min(1.0, max(0.0, highest - next_best))
     return Outcome(leaders[0], (), dict(shares), margin, cast, abstained)
+
+
+def stated(probabilities: Mapping[str, float], options: Collection[str]) -> Mapping[str, float]:
+    """A voter's own probabilities, divided by their sum: option -> [0, 1], sum 1, without the
+    options that it leaves out. Empty where they are unusable: none, not finite, negative or above
+    1, of something that is no option, or all 0.
+    """
+    if not probabilities or not all(option in options for option in probabilities):
+        return {}
+    if not all(map(is_share, probabilities.values())):
+        return {}
+    total = math.fsum(probabilities.values())
+    if total <= 0.0:
+        return {}
+    return {option: probability / total for option, probability in probabilities.items()}
+
+
+def is_share(number: float) -> bool:
+    """Whether it is a finite number in [0, 1]."""
+    return math.isfinite(number) and 0.0 <= number <= 1.0

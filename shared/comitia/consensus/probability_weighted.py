@@ -22,12 +22,15 @@ winner; all leaders are named.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from comitia.consensus.ballots import TIE_TOLERANCE, Ballot, Outcome, lead
-
-# Leads within this of the threshold are not called settled: what float64 rounds away in sums of a
-# few thousand probabilities is smaller by far.
-ROUNDING = 1e-9
-
+from comitia.consensus.ballots import (
+    ROUNDING,
+    TIE_TOLERANCE,
+    Ballot,
+    Outcome,
+    is_share,
+    lead,
+    stated,
+)
 
 def decide(ballots: Iterable[Ballot], options: Sequence[str]) -> Outcome:
     """Pool the ballots over `options` (at least two distinct ids). Nothing is raised."""
@@ -75,17 +78,11 @@ def distribution(ballot: Ballot, choice: str, options: Sequence[str]) -> Mapping
     """The probabilities that a ballot for `choice` stands for, as the module says: option -> [0,
     1], sum 1.
     """
-    given = ballot.probabilities
-    if given and all(option in options for option in given):
-        total = math.fsum(given.values()) if all(map(_is_share, given.values())) else 0.0
-        if total > 0.0:
-            return {option: probability / total for option, probability in given.items()}
+    given = stated(ballot.probabilities, options)
+    if given:
+        return given
     confidence = ballot.confidence
-    if confidence is None or not _is_share(confidence):
+    if confidence is None or not is_share(confidence):
         return {choice: 1.0}
     rest = (1.0 - confidence) / (len(options) - 1) if len(options) > 1 else 0.0
     return {option: confidence if option == choice else rest for option in options}
-
-
-def _is_share(number: float) -> bool:
-    return math.isfinite(number) and 0.0 <= number <= 1.0
