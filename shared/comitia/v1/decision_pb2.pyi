@@ -45,7 +45,7 @@ DELIVERY_AT_LEAST_ONCE: Delivery
 DELIVERY_EXACTLY_ONCE: Delivery
 
 class Decision(_message.Message):
-    __slots__ = ("task_id", "revision", "status", "panel_id", "value", "method", "margin", "calibrated_probability", "ballots", "late", "missing", "explanation", "cost", "weights_version", "delivery", "dead_letter", "trace_id", "skill", "tenant", "session", "tied", "task_digest")
+    __slots__ = ("task_id", "revision", "status", "panel_id", "value", "method", "margin", "calibrated_probability", "ballots", "late", "missing", "explanation", "cost", "weights_version", "delivery", "dead_letter", "trace_id", "skill", "tenant", "session", "tied", "task_digest", "option_ids")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -68,6 +68,7 @@ class Decision(_message.Message):
     SESSION_FIELD_NUMBER: _ClassVar[int]
     TIED_FIELD_NUMBER: _ClassVar[int]
     TASK_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    OPTION_IDS_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     revision: int
     status: DecisionStatus
@@ -90,7 +91,8 @@ class Decision(_message.Message):
     session: str
     tied: _containers.RepeatedCompositeFieldContainer[_value_pb2.Value]
     task_digest: bytes
-    def __init__(self, task_id: _Optional[str] = ..., revision: _Optional[int] = ..., status: _Optional[_Union[DecisionStatus, str]] = ..., panel_id: _Optional[str] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., method: _Optional[_Union[_policy_pb2.Method, str]] = ..., margin: _Optional[float] = ..., calibrated_probability: _Optional[float] = ..., ballots: _Optional[_Iterable[_Union[Ballot, _Mapping]]] = ..., late: _Optional[_Iterable[_Union[SeatRef, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[SeatRef, _Mapping]]] = ..., explanation: _Optional[str] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ..., weights_version: _Optional[int] = ..., delivery: _Optional[_Union[Delivery, str]] = ..., dead_letter: _Optional[_Union[DeadLetterRef, _Mapping]] = ..., trace_id: _Optional[str] = ..., skill: _Optional[str] = ..., tenant: _Optional[str] = ..., session: _Optional[str] = ..., tied: _Optional[_Iterable[_Union[_value_pb2.Value, _Mapping]]] = ..., task_digest: _Optional[bytes] = ...) -> None: ...
+    option_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, task_id: _Optional[str] = ..., revision: _Optional[int] = ..., status: _Optional[_Union[DecisionStatus, str]] = ..., panel_id: _Optional[str] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., method: _Optional[_Union[_policy_pb2.Method, str]] = ..., margin: _Optional[float] = ..., calibrated_probability: _Optional[float] = ..., ballots: _Optional[_Iterable[_Union[Ballot, _Mapping]]] = ..., late: _Optional[_Iterable[_Union[SeatRef, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[SeatRef, _Mapping]]] = ..., explanation: _Optional[str] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ..., weights_version: _Optional[int] = ..., delivery: _Optional[_Union[Delivery, str]] = ..., dead_letter: _Optional[_Union[DeadLetterRef, _Mapping]] = ..., trace_id: _Optional[str] = ..., skill: _Optional[str] = ..., tenant: _Optional[str] = ..., session: _Optional[str] = ..., tied: _Optional[_Iterable[_Union[_value_pb2.Value, _Mapping]]] = ..., task_digest: _Optional[bytes] = ..., option_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Ballot(_message.Message):
     __slots__ = ("seat", "agent", "sample", "round", "assignment_id", "value", "abstention", "probabilities", "confidence", "weight", "rationale", "model", "usage", "shadow")
