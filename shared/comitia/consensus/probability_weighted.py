@@ -32,6 +32,7 @@ from comitia.consensus.ballots import (
     stated,
 )
 
+
 def decide(ballots: Iterable[Ballot], options: Sequence[str]) -> Outcome:
     """Pool the ballots over `options` (at least two distinct ids). Nothing is raised."""
     totals, cast, abstained = _totals(ballots, options)

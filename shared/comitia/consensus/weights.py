@@ -4,9 +4,18 @@ values; `learning` makes them, `weighted` and `learned` use them.
 A voter is an agent as one model (`voter_of`): the same agent with another model is somebody else.
 """
 
+import math
 from collections.abc import Mapping
 
 from comitia.values import value
+
+# What a vote weighs at most, either way, in nats: far beyond any honest weight, and small enough
+# that no sum of such weights overflows.
+WEIGHT_MAX = 1e6
+
+# An accuracy is taken for at least this and at most 1 minus this, so that its log-odds stay within
+# 6.9: no voter is certain because it has not been seen to fail yet.
+ACCURACY_MIN = 1e-3
 
 
 def voter_of(agent: str, model_digest: str) -> str:
@@ -43,3 +52,27 @@ class SkillWeights:
     def of(self, voter: str) -> VoterWeight:
         """The weight of a voter, the prior where nothing is known of it."""
         return self.voters.get(voter, self.prior)
+
+
+def finite(weight: float) -> float:
+    """A weight that can be summed: what is not finite counts for nothing, and WEIGHT_MAX bounds
+    the rest.
+    """
+    if not math.isfinite(weight):
+        return 0.0
+    return max(-WEIGHT_MAX, min(WEIGHT_MAX, weight))
+
+
+def log_odds(accuracy: float, options_count: float) -> float:
+    """What a vote weighs, in nats, that is right with probability `accuracy` and otherwise falls on
+    any of the `options_count` - 1 wrong options alike:
+
+        ln(accuracy * (options_count - 1) / (1 - accuracy))
+
+    Negative for a voter worse than chance; 0 where `accuracy` is not finite. Fewer than 2 options
+    count as 2. Source: see `weighted`.
+    """
+    if not math.isfinite(accuracy):
+        return 0.0
+    bounded = max(ACCURACY_MIN, min(1.0 - ACCURACY_MIN, accuracy))
+    return math.log(bounded * (max(2.0, options_count) - 1.0) / (1.0 - bounded))

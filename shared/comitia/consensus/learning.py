@@ -1,0 +1,243 @@
+"""What feedback teaches about the voters of a skill: their weights, and how far to trust a vote.
+
+In come questions whose right option is known with the ballots cast on them, and every voter's
+accuracy as agreement alone estimates it; out come the skill's weights. Only the learner and
+benchmarks import it.
+
+The weights are those of `learned`, a conditional logit (see `conditional_logit`), written as
+
+    w_v = s * l_v + t + d_v,    l_v = ln(a_v (k - 1) / (1 - a_v))
+
+a_v: the voter's estimated accuracy, k: the usual number of options. The prior is s ~ N(1, 1/2),
+t ~ N(0, 1/2), d_v ~ N(0, 1 / p), u_v ~ N(0, 1 / q): at first nothing but the log-odds of
+`weighted`; a few answers scale them, or drop them for a plain majority (s = 0); with more answers
+every voter departs from that line as far as it earns it, and voters who err together lose weight
+together. How freely, the precisions p and q, is found from the same answers by their evidence:
+D. J. C. MacKay, "Bayesian Interpolation", Neural Computation 4 (1992), 415-447, DOI
+10.1162/neco.1992.4.3.415,
+
+    p <- (g + 2 A) / (sum of d_v^2 + 2 B),    g = sum over v of (1 - p * variance of d_v)
+
+with a gamma prior (A, B) on p, which decides while there are few answers or few voters.
+
+The temperature is cross-fitted: the questions are dealt into FOLDS, each fold is scored by weights
+fitted to the others, and `calibration.temperature` fits those scores.
+
+Below EXAMPLES_MIN questions nothing is fitted: the weights are the log-odds themselves and no
+temperature is named. The same input gives the same weights to the last bit.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from comitia.consensus import calibration, conditional_logit
+from comitia.consensus.ballots import PROBABILITY_FLOOR, Ballot, stated
+from comitia.consensus.conditional_logit import Floats, Prior, Questions
+from comitia.consensus.weights import ACCURACY_MIN, SkillWeights, VoterWeight, log_odds
+from comitia.values import value
+
+EXAMPLES_MIN = 20
+FOLDS = 5
+
+# What a voter's accuracy is thought to be before anything is known of it, and by how many judged
+# ballots the estimate from agreement counts.
+ACCURACY_UNKNOWN = 0.6
+ACCURACY_STRENGTH = 10.0
+
+# Precision of s and t: a standard deviation of 0.7.
+_LINE_PRECISION = 2.0
+# Gamma prior of p: the precision is likely about A / B, that is a standard deviation of 0.35 nats.
+_GAMMA_A, _GAMMA_B = 2.0, 0.25
+_EVIDENCE_ROUNDS = 6
+
+
+@value
+class Example:
+    """One question: `votes`: voter -> its ballot (choice and probabilities count). `options`: ids,
+    in any order; where values are free, the keys that were named and "" for anything else.
+    `correct`: the right one. An example whose `correct` is not among its options says nothing.
+    """
+
+    votes: Mapping[str, Ballot]
+    options: tuple[str, ...]
+    correct: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The columns: d of every voter, u of those who state probabilities, s, t. `odds`: l of every
+    voter, float64[voters].
+    """
+
+    voters: tuple[str, ...]
+    probable: tuple[str, ...]
+    odds: Floats
+
+    @property
+    def count(self) -> int:
+        return len(self.voters) + len(self.probable) + 2
+
+    def prior(self, precisions: Sequence[float]) -> Prior:
+        """`precisions`: p and q."""
+        mean = np.zeros(self.count)
+        mean[-2] = 1.0
+        precision = np.full(self.count, _LINE_PRECISION)
+        precision[: len(self.voters)] = precisions[0]
+        precision[len(self.voters) : -2] = precisions[1]
+        return Prior(mean, precision)
+
+
+def fit(
+    examples: Sequence[Example], accuracies: Mapping[str, float], options_count: float = 2.0
+) -> SkillWeights:
+    """The weights of all voters in `examples` or `accuracies`; their `version` is 0. Nothing is
+    raised.
+
+    `accuracies`: voter -> share of right answers as agreement estimates it, (0, 1).
+    `options_count`: of a usual question of this skill. The prior for voters unknown weighs the mean
+    of those known, at least 0; 1 where none is known.
+    """
+    usable = [one for one in examples if one.correct in one.options and _cast(one)]
+    accuracy = _accuracies(usable, accuracies)
+    voters = tuple(sorted(accuracy))
+    estimates = [_bounded(accuracies.get(voter)) for voter in voters]
+    odds = np.array([log_odds(estimate, options_count) for estimate in estimates])
+    if len(usable) < EXAMPLES_MIN:
+        return _skill(
+            {v: (float(one), 0.0) for v, one in zip(voters, odds, strict=True)}, accuracy, None
+        )
+    layout = _Layout(voters, _probable(usable), odds)
+    questions = _questions(usable, layout)
+    prior, found = _evidence(questions, layout)
+    temperature = _temperature(questions, prior, found)
+    return _skill(_coefficients(layout, found), accuracy, temperature)
+
+
+def _cast(example: Example) -> bool:
+    return any(ballot.choice in example.options for ballot in example.votes.values())
+
+
+def _accuracies(examples: Sequence[Example], estimates: Mapping[str, float]) -> dict[str, float]:
+    """Share of right answers by voter, (0, 1): its estimate and its judged ballots together."""
+    judged: dict[str, list[bool]] = {voter: [] for voter in estimates}
+    for example in examples:
+        for voter, ballot in example.votes.items():
+            if ballot.choice in example.options:
+                judged.setdefault(voter, []).append(ballot.choice == example.correct)
+    return {
+        voter: (ACCURACY_STRENGTH * _bounded(estimates.get(voter)) + sum(right))
+        / (ACCURACY_STRENGTH + len(right))
+        for voter, right in judged.items()
+    }
+
+
+def _bounded(accuracy: float | None) -> float:
+    if accuracy is None or not math.isfinite(accuracy):
+        return ACCURACY_UNKNOWN
+    return max(ACCURACY_MIN, min(1.0 - ACCURACY_MIN, accuracy))
+
+
+def _probable(examples: Sequence[Example]) -> tuple[str, ...]:
+    """The voters who have stated probabilities."""
+    return tuple(
+        sorted(
+            {
+                voter
+                for example in examples
+                for voter, ballot in example.votes.items()
+                if ballot.choice in example.options
+                and stated(ballot.probabilities, example.options)
+            }
+        )
+    )
+
+
+def _questions(examples: Sequence[Example], layout: _Layout) -> Questions:
+    starts = np.cumsum([0, *(len(example.options) for example in examples)])
+    features = np.zeros((int(starts[-1]), layout.count))
+    votes = {voter: column for column, voter in enumerate(layout.voters)}
+    logs = {voter: len(votes) + column for column, voter in enumerate(layout.probable)}
+    right = []
+    for example, start in zip(examples, starts.tolist(), strict=False):
+        rows = {option: start + place for place, option in enumerate(example.options)}
+        right.append(rows[example.correct])
+        for voter, ballot in example.votes.items():
+            if ballot.choice is None or ballot.choice not in rows:
+                continue
+            features[rows[ballot.choice], votes[voter]] = 1.0
+            for option, row in rows.items() if voter in logs else ():
+                given = stated(ballot.probabilities, example.options)
+                if given:
+                    share = max(given.get(option, 0.0), PROBABILITY_FLOOR)
+                    features[row, logs[voter]] = math.log(share)
+    features[:, -2] = features[:, : len(votes)] @ layout.odds
+    features[:, -1] = features[:, : len(votes)].sum(axis=1)
+    return Questions(features, starts[:-1], np.array(right))
+
+
+def _evidence(questions: Questions, layout: _Layout) -> tuple[Prior, Floats]:
+    """The prior that the answers themselves make likely, and the coefficients under it."""
+    parts = (slice(0, len(layout.voters)), slice(len(layout.voters), -2))
+    precisions = [_GAMMA_A / _GAMMA_B] * len(parts)
+    prior = layout.prior(precisions)
+    found = prior.mean
+    for _ in range(_EVIDENCE_ROUNDS):
+        prior = layout.prior(precisions)
+        found, hessian = conditional_logit.fit(questions, prior, found)
+        variances = np.diag(np.linalg.inv(hessian))
+        for place, part in enumerate(parts):
+            known = found[part].size - precisions[place] * float(variances[part].sum())
+            size = float(found[part] @ found[part])
+            precisions[place] = (known + 2 * _GAMMA_A) / (size + 2 * _GAMMA_B)
+    return prior, found
+
+
+def _temperature(questions: Questions, prior: Prior, found: Floats) -> float:
+    """Cross-fitted: see the module's words."""
+    count, owner = len(questions.starts), questions.owner()
+    place = np.arange(len(owner)) - questions.starts[owner]
+    scores = np.full((count, int(place.max()) + 1), -np.inf)
+    fold = np.arange(count) % FOLDS
+    for held in range(FOLDS):
+        others, _ = conditional_logit.fit(questions.only(fold != held), prior, found)
+        rows = fold[owner] == held
+        scores[owner[rows], place[rows]] = questions.features[rows] @ others
+    return calibration.temperature(scores, questions.right - questions.starts)
+
+
+def _coefficients(layout: _Layout, found: Floats) -> dict[str, tuple[float, float]]:
+    """voter -> (w, u)."""
+    weights = found[: len(layout.voters)] + found[-2] * layout.odds + found[-1]
+    logs = dict(zip(layout.probable, found[len(layout.voters) : -2].tolist(), strict=True))
+    return {
+        voter: (weight, logs.get(voter, 0.0))
+        for voter, weight in zip(layout.voters, weights.tolist(), strict=True)
+    }
+
+
+def _skill(
+    found: Mapping[str, tuple[float, float]],
+    accuracy: Mapping[str, float],
+    temperature: float | None,
+) -> SkillWeights:
+    """`temperature` None: nothing was fitted."""
+    voters = {
+        voter: VoterWeight(weight, probability_weight, accuracy[voter])
+        for voter, (weight, probability_weight) in found.items()
+    }
+    return SkillWeights(0, voters, _prior(voters), temperature or 0.0, temperature is not None)
+
+
+def _prior(voters: Mapping[str, VoterWeight]) -> VoterWeight:
+    """Of a voter of whom nothing is known: like the mean of the others, if that counts at all."""
+    if not voters:
+        return VoterWeight(1.0, 0.0, ACCURACY_UNKNOWN)
+    known = voters.values()
+    return VoterWeight(
+        max(0.0, math.fsum(one.weight for one in known) / len(voters)),
+        math.fsum(one.probability_weight for one in known) / len(voters),
+        math.fsum(one.accuracy for one in known) / len(voters),
+    )
