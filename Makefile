@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 EXPORT_VENV := .venv-export
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-PROJECTS := shared cli services/router services/agent services/aggregator
+PROJECTS := shared cli services/router services/agent services/aggregator services/learner
 PYPROJECTS := $(PROJECTS:%=%/pyproject.toml)
 CODE := $(PROJECTS) scripts tests $(wildcard examples bench observability)
 PROTOS := $(sort $(wildcard proto/comitia/v1/*.proto))
@@ -66,7 +66,7 @@ lock: | $(VENV)/.dev ## write requirements/*.lock again (UPGRADE=1: newest versi
 	@$(UV_COMPILE) --excludes requirements/export-excludes.txt requirements/export.in -o requirements/export.lock
 	@$(UV_COMPILE) -c requirements/dev.lock requirements/image-build.in -o requirements/image-build.lock
 	@$(UV_COMPILE) requirements/image-sbom.in -o requirements/image-sbom.lock
-	@$(IMAGE_LOCK) services/router/pyproject.toml services/aggregator/pyproject.toml -o requirements/image-service.lock
+	@$(IMAGE_LOCK) services/router/pyproject.toml services/aggregator/pyproject.toml services/learner/pyproject.toml -o requirements/image-service.lock
 	@$(IMAGE_LOCK) --extra cpu services/agent/pyproject.toml -o requirements/image-agent.lock
 	@$(IMAGE_LOCK) --extra gpu services/agent/pyproject.toml -o requirements/image-agent-cuda.lock
 	@$(IMAGE_LOCK) --extra build cli/pyproject.toml -o requirements/image-cli.lock

@@ -34,13 +34,14 @@ class Acl:
 
 
 def router(names: Names) -> list[Acl]:
-    """Reads tasks, commands, cards and heartbeats; writes panels and assignments; looks whether
-    `decisions` has as many partitions as `panel-events`.
+    """Reads tasks, commands, cards, weights and heartbeats; writes panels and assignments; looks
+    whether `decisions` has as many partitions as `panel-events`.
     """
     return [
         _topic(names, "tasks", "Read"),
         _topic(names, "commands", "Read"),
         _topic(names, "agents", "Read"),
+        _topic(names, "weights", "Read"),
         _topic(names, "heartbeats", "Read", "Write"),
         _topic(names, "panel-events", "Write"),
         _topic(names, "decisions", "Describe"),
@@ -51,17 +52,33 @@ def router(names: Names) -> list[Acl]:
 
 
 def aggregator(names: Names) -> list[Acl]:
-    """Reads panel-events and its own decisions; writes decisions, in transactions, orders to stop,
-    and into the log that an event of a task could not be read.
+    """Reads panel-events, weights and its own decisions; writes decisions, in transactions, orders
+    to stop, and into the log that an event of a task could not be read.
     """
     return [
         _topic(names, "panel-events", "Read", "Write"),
         _topic(names, "decisions", "Read", "Write"),
+        _topic(names, "weights", "Read"),
         _topic(names, "control", "Write"),
         _topic(names, "heartbeats", "Write"),
         _topic(names, "dead-letters", "Write"),
         Acl("group", names.group("aggregator"), "literal", ("Read",)),
         Acl("transactional-id", f"{names.group('aggregator')}.", "prefixed", ("Write",)),
+    ]
+
+
+def learner(names: Names) -> list[Acl]:
+    """Reads feedback, decisions and its own weights; writes weights, in transactions, and what
+    feedback it refuses.
+    """
+    return [
+        _topic(names, "feedback", "Read"),
+        _topic(names, "decisions", "Read"),
+        _topic(names, "weights", "Read", "Write"),
+        _topic(names, "heartbeats", "Write"),
+        _topic(names, "dead-letters", "Write"),
+        Acl("group", names.group("learner"), "literal", ("Read",)),
+        Acl("transactional-id", f"{names.group('learner')}.", "prefixed", ("Write",)),
     ]
 
 

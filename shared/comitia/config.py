@@ -180,6 +180,25 @@ class AggregatorSettings(ServiceSettings):
     early_max: int = Field(2_000, ge=0)
 
 
+class LearnerSettings(ServiceSettings):
+    """How often the learner publishes weights, and how much it remembers of a skill."""
+
+    # Least time between two versions that feedback makes necessary.
+    publish_interval_ms: int = Field(1_000, ge=10)
+    # What was learned of agreement alone, and is not yet worth a version, is written at least so
+    # often: a restarted learner reads again what came since.
+    snapshot_interval_ms: int = Field(60_000, ge=10)
+    # Judged tasks that weights are fitted to, of each skill; the newest stay. They take up to
+    # 512 KiB.
+    examples_max: int = Field(2_000, ge=1)
+    # Agents, each as one model, of each skill; those that were heard last stay.
+    voters_max: int = Field(200, ge=1, le=500)
+    # Further skills have no weights.
+    skills_max: int = Field(1_000, ge=1)
+    # Versions kept of each skill, for whoever decides anew with one of them.
+    weights_versions_max: int = Field(100, ge=1)
+
+
 class AgentSettings(ServiceSettings, DirectorySettings):
     """Which agents this process serves and how much work it takes at once."""
 

@@ -94,7 +94,7 @@ TOPICS: Mapping[str, Topic] = {
         ),
         Topic("feedback", Feedback, "task id", "anyone", "learner"),
         Topic(
-            "weights", Weights, "skill", "learner", "router, aggregator",
+            "weights", Weights, "skill, or skill@version", "learner", "router, aggregator",
             cleanup="compact", partitions=1,
         ),
         Topic(

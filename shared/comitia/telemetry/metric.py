@@ -1,4 +1,4 @@
-"""What a metric is: the shape of the entries of the catalogue (metrics.py, model_metrics.py)."""
+"""What a metric is: the shape of the entries of the catalogue (metrics.py and its parts)."""
 
 from dataclasses import dataclass
 from typing import Literal

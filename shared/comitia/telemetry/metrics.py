@@ -1,15 +1,22 @@
 """The catalogue of metrics: name, kind, unit (UCUM), who measures it, meaning, attributes with
 their values, buckets.
 
-Those of a model's engine are in model_metrics.py. Nothing else in the code spells the name of a
-metric, and docs/metrics.md is made from here. Names follow the OpenTelemetry semantic conventions
-(see names.py); what they do not cover begins with `comitia.`. Attributes have few values each:
-topics of inboxes are counted under their template, and no id of a task or an assignment is an
-attribute of a metric.
+Those of a model's engine are in model_metrics.py, the learner's in learning_metrics.py. Nothing
+else in the code spells the name of a metric, and docs/metrics.md is made from here. Names follow
+the OpenTelemetry semantic conventions (see names.py); what they do not cover begins with
+`comitia.`. Attributes have few values each: topics of inboxes are counted under their template, and
+no id of a task or an assignment is an attribute of a metric.
 """
 
 from collections.abc import Mapping
 
+from comitia.telemetry.learning_metrics import (
+    COMPARED,
+    FEEDBACK,
+    FIT_DURATION,
+    WEIGHTS_FEEDBACK,
+    WEIGHTS_VERSION,
+)
 from comitia.telemetry.metric import Label, Metric
 from comitia.telemetry.model_metrics import (
     MODEL_BATCH,
@@ -24,7 +31,7 @@ from comitia.telemetry.names import HIGH_INBOX_TEMPLATE, INBOX_TEMPLATE, PROVIDE
 AGENTS_MAX = 200
 OTHER = "_other"
 
-_ALL = "router, aggregator, agent"
+_ALL = "router, aggregator, agent, learner"
 # From a hop on one machine to the longest timeout of a task.
 _DURATIONS = (
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600,
@@ -79,7 +86,7 @@ TASK_DURATION = Metric(
     (_STATUS,), _DURATIONS,
 )  # fmt: skip
 STAGE_DURATION = Metric(
-    "comitia.task.stage.duration", "histogram", "s", _ALL,
+    "comitia.task.stage.duration", "histogram", "s", "router, aggregator, agent",
     "One stage of a task. route (router): its append to the append of its panel. inbox (agent): "
     "append of an assignment to the beginning of work. answer (agent): from there to the "
     "acknowledgement of the answer; work that was given up is left out. collect (aggregator): "
@@ -215,13 +222,13 @@ TRANSACTION_BATCH = Metric(
     "Events whose effects one transaction delivered.", (), _BATCHES,
 )  # fmt: skip
 TRANSACTION_DURATION = Metric(
-    "comitia.transaction.duration", "histogram", "s", "aggregator",
+    "comitia.transaction.duration", "histogram", "s", "aggregator, learner",
     "From the beginning of a transaction to its commit.",
     (), (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )  # fmt: skip
 FOLD_DURATION = Metric(
-    "comitia.fold.duration", "histogram", "s", "aggregator",
-    "From taking a partition over to going live.",
+    "comitia.fold.duration", "histogram", "s", "aggregator, learner",
+    "From taking a partition over to going live; the learner's is that of `weights`.",
     (), (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
 )  # fmt: skip
 CONSUMED = Metric(
@@ -241,7 +248,7 @@ RETRIES = Metric(
     (_reason("what is tried: broker, publish, answer"),),
 )  # fmt: skip
 RECORDS_LOST = Metric(
-    "comitia.records.lost", "counter", "{record}", "aggregator",
+    "comitia.records.lost", "counter", "{record}", "aggregator, learner",
     "Offsets that retention removed before a take-over read them.",
     ((Attribute.MESSAGING_DESTINATION_NAME, "topic"),),
 )  # fmt: skip
@@ -256,6 +263,7 @@ GROUPS: Mapping[str, tuple[Metric, ...]] = {
         TOKEN_USAGE, TIME_TO_FIRST_TOKEN, TIME_PER_OUTPUT_TOKEN, MODEL_BATCH,
         MODEL_BATCH_TOKENS, MODEL_STEP_DURATION, MODEL_OCCUPANCY, PROMPT_TOKENS,
     ),
+    "Learning": (FEEDBACK, COMPARED, WEIGHTS_VERSION, WEIGHTS_FEEDBACK, FIT_DURATION),
     "Delivery": (
         READY, CONSUMER_LAG, PARTITIONS_OWNED, REBALANCES, POLL_BATCH, TRANSACTION_BATCH,
         TRANSACTION_DURATION, FOLD_DURATION, CONSUMED, SENT, DEAD_LETTERS, RETRIES, RECORDS_LOST,

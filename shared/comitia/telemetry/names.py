@@ -51,6 +51,7 @@ class Attribute(StrEnum):
     COMITIA_RESOURCE = "comitia.resource"  # what of an engine is taken: sequences, cache
     COMITIA_SOURCE = "comitia.source"  # where a prompt's tokens came from: cache, read
     COMITIA_AGENT = "comitia.agent"  # an agent that this process serves
+    COMITIA_SKILL = "comitia.skill"  # a skill that has weights
 
     SERVICE_NAME = "service.name"
     SERVICE_NAMESPACE = "service.namespace"
