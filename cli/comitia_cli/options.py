@@ -1,6 +1,7 @@
 """Options that several commands share, with their help texts, and how a duration is read."""
 
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,20 @@ def parse_duration_ms(text: str) -> int:
     if match is None:
         raise typer.BadParameter(f"{text!r} is no duration: write 500ms, 30s, 2m or 1h")
     return round(float(match[1]) * _UNIT_MS[match[2]])
+
+
+def parse_since_ms(text: str, now_ms: int) -> int:
+    """A time, epoch milliseconds: "24h" before `now_ms`, or as ISO 8601 writes it, in local time
+    where it names no zone. BadParameter otherwise.
+    """
+    if _DURATION.fullmatch(text.strip()):
+        return now_ms - parse_duration_ms(text)
+    try:
+        return round(datetime.fromisoformat(text.strip()).astimezone().timestamp() * 1000)
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(
+            f"{text!r} is no time: write 30m or 24h (ago), or 2026-01-31T12:00+00:00"
+        ) from error
 
 
 Bootstrap = Annotated[

@@ -32,7 +32,7 @@ WAIT_S = 120
 
 
 def without_agents(_agents: Path, _models: Path, env: dict[str, str]) -> Plan:
-    names = ("router", "aggregator")
+    names = ("router", "aggregator", "learner")
     return Plan(tuple(ServiceSpec(n, (program(f"comitia-{n}"),), env) for n in names), (), ())
 
 

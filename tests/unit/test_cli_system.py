@@ -45,7 +45,7 @@ def test_agents_that_share_a_model_share_a_process(cards: tuple[Path, Path]) -> 
     agents, models = cards
     plan = make_plan(agents, models, {"COMITIA_BOOTSTRAP": "here:1"})
     services = {service.name: service for service in plan.services}
-    assert sorted(services) == ["agent-large", "agent-small", "aggregator", "router"]
+    assert sorted(services) == ["agent-large", "agent-small", "aggregator", "learner", "router"]
     shared = services["agent-small"].env["COMITIA_AGENT_CARDS"].split(os.pathsep)
     assert [Path(path).stem for path in shared] == ["ada", "cy"]
     assert {service.env["COMITIA_BOOTSTRAP"] for service in plan.services} == {"here:1"}

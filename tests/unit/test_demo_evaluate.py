@@ -19,9 +19,9 @@ from comitia_cli.demo.evaluate import (
     ModelFacts,
     make_case,
     model_facts,
-    wilson,
 )
 from comitia_cli.demo.table import case_line, report_view
+from comitia_cli.intervals import wilson
 
 LABELS = ("negative", "positive")
 ITEMS = tuple(Item(f"text {n}", "positive") for n in range(3))

@@ -13,8 +13,9 @@ from comitia_cli.client import decisions
 from comitia_cli.client.tasks import input_text
 from comitia_cli.output import Printer
 from comitia_cli.shell import Shell, run, shell_of
-from comitia_cli.show.decision import clip, small_print, whole
+from comitia_cli.show.decision import small_print, whole
 from comitia_cli.show.tables import plain_table
+from comitia_cli.show.words import clip
 
 TEXT_MAX = 300
 
@@ -69,10 +70,12 @@ def _open(task_id: str, events: list[PanelEvent]) -> str:
             "runs (`comitia up` shows it)"
         )
     answered = {event.answer.agent for event in events if event.WhichOneof("event") == "answer"}
-    waiting = [seat.agent for seat in panel.seats if seat.agent not in answered]
+    # Shadows are not waited for.
+    seated = [seat.agent for seat in panel.seats if not seat.shadow]
+    waiting = [agent for agent in seated if agent not in answered]
     return (
-        f"task {task_id} is not decided yet: {len(answered)} of {len(panel.seats)} agents have "
-        "answered" + (f", waiting for {', '.join(waiting)}" if waiting else "")
+        f"task {task_id} is not decided yet: {len(seated) - len(waiting)} of {len(seated)} agents"
+        " have answered" + (f", waiting for {', '.join(waiting)}" if waiting else "")
     )
 
 

@@ -5,7 +5,6 @@ The panel decided each task once, by plurality. The weighted vote is computed fr
 recorded ballots, so that both methods are judged on the same answers and no model is asked twice.
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +18,7 @@ from comitia.v1 import decision_pb2
 from comitia.v1.decision_pb2 import Decision, DecisionStatus
 from comitia.v1.task_pb2 import Task
 from comitia_cli.demo.data import Dataset, Item
-
-# Two-sided 95 % of the normal distribution.
-Z95 = 1.959963984540054
+from comitia_cli.intervals import wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,21 +156,6 @@ def score(name: str, answers: Sequence[tuple[Item, str | None]]) -> Score:
     answered = sum(answer is not None for _, answer in answers)
     asked = len(answers)
     return Score(name, right, answered, asked, right / max(asked, 1), *wilson(right, asked))
-
-
-def wilson(right: int, asked: int) -> tuple[float, float]:
-    """95 % score interval of a share, each end in [0, 1]; (0, 1) where nothing was asked.
-
-    (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n). E. B. Wilson, "Probable Inference,
-    the Law of Succession, and Statistical Inference", Journal of the American Statistical
-    Association 22 (1927), 209-212, DOI 10.1080/01621459.1927.10502953.
-    """
-    if asked == 0:
-        return 0.0, 1.0
-    share, square = right / asked, Z95 * Z95 / asked
-    centre = share + square / 2
-    spread = Z95 * math.sqrt(share * (1 - share) / asked + square / (4 * asked))
-    return max(0.0, (centre - spread) / (1 + square)), min(1.0, (centre + spread) / (1 + square))
 
 
 def model_facts(models_dir: Path, cache_dir: Path) -> tuple[ModelFacts, ...]:

@@ -4,19 +4,14 @@ In: Decision messages, and the task where it is known. Out: Rich renderables. Te
 models are escaped.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from rich.console import Group, RenderableType
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
-from comitia.v1.answer_pb2 import Abstention, AbstentionReason
-from comitia.v1.decision_pb2 import Ballot, Decision, DecisionStatus
+from comitia.v1.decision_pb2 import Decision, DecisionStatus
 from comitia.v1.policy_pb2 import Method
-from comitia.v1.value_pb2 import Value
-from comitia_cli.show.tables import clipped, plain_table
+from comitia_cli.show.ballots import ballot_table, dissent_view
+from comitia_cli.show.methods import method_words
+from comitia_cli.show.words import clip, enum_word, value_text
 
 _COLOUR = {
     DecisionStatus.DECISION_STATUS_DECIDED: "green",
@@ -24,52 +19,20 @@ _COLOUR = {
     DecisionStatus.DECISION_STATUS_ESCALATED: "yellow",
     DecisionStatus.DECISION_STATUS_CANCELLED: "yellow",
 }
-WORDS_MAX = 60
 
 
 def status_name(decision: Decision) -> str:
     """DECIDED, NO_QUORUM, ..."""
-    return _word(DecisionStatus.Name, decision.status, "DECISION_STATUS_")
-
-
-def _word(name: Callable[[Any], str], number: int, prefix: str) -> str:
-    """The name of an enum's value without its prefix; of one that a newer version knows, the
-    number.
-    """
-    try:
-        return name(number).removeprefix(prefix)
-    except ValueError:
-        return str(number)
+    return enum_word(DecisionStatus.Name, decision.status, "DECISION_STATUS_")
 
 
 def colour(decision: Decision) -> str:
     return _COLOUR.get(decision.status, "red")
 
 
-def value_text(value: Value) -> str:
-    """A value as one line: an option's id, a text, a number, "a > b = c" for a ranking, a JSON
-    document.
-    """
-    kind = value.WhichOneof("kind")
-    if kind == "option_id":
-        return value.option_id
-    if kind == "text":
-        return " ".join(value.text.split())
-    if kind == "number":
-        return f"{value.number:g}"
-    if kind == "ranking":
-        return " > ".join(" = ".join(tier.option_ids) for tier in value.ranking.tiers)
-    return value.json
-
-
-def clip(text: str, width: int = WORDS_MAX) -> str:
-    """At most `width` characters, with an ellipsis where something was cut."""
-    return text if len(text) <= width else text[: width - 1] + "…"
-
-
 def votes(decision: Decision) -> tuple[int, int]:
-    """Ballots for the decided value, and ballots cast (abstentions not counted)."""
-    cast = [ballot for ballot in decision.ballots if ballot.HasField("value")]
+    """Ballots for the decided value, and ballots cast (neither abstentions nor shadows)."""
+    cast = [one for one in decision.ballots if one.HasField("value") and not one.shadow]
     return sum(ballot.value == decision.value for ballot in cast), len(cast)
 
 
@@ -78,7 +41,7 @@ def dissent(decision: Decision) -> str:
     others = [
         f"{ballot.agent}: {clip(value_text(ballot.value), 20)}"
         for ballot in decision.ballots
-        if ballot.HasField("value") and ballot.value != decision.value
+        if ballot.HasField("value") and not ballot.shadow and ballot.value != decision.value
     ]
     return ", ".join(others)
 
@@ -110,65 +73,30 @@ def one_line(decision: Decision) -> Text:
     return line
 
 
-def _vote(ballot: Ballot) -> str:
-    if ballot.HasField("value"):
-        return escape(clip(value_text(ballot.value)))
-    return f"[dim]{escape(_why_not(ballot.abstention))}[/dim]"
-
-
-def _why_not(abstention: Abstention) -> str:
-    reason = _word(AbstentionReason.Name, abstention.reason, "ABSTENTION_REASON_").lower()
-    return f"abstains ({reason}{': ' + abstention.detail if abstention.detail else ''})"
-
-
-def _probabilities(ballot: Ballot) -> str:
-    ordered = sorted(ballot.probabilities, key=lambda p: -p.probability)[:3]
-    return escape("  ".join(f"{clip(p.option_id, 16)} {p.probability:.2f}" for p in ordered))
-
-
-def ballot_table(decision: Decision) -> Table:
-    """Every counted answer, then the seats that were late or silent."""
-    table = plain_table(">seat", "agent", "vote", "probabilities", ">weight", ">tokens", "why")
-    for ballot in decision.ballots:
-        agrees = ballot.HasField("value") and ballot.value == decision.value
-        table.add_row(
-            str(ballot.seat),
-            escape(ballot.agent),
-            _vote(ballot),
-            _probabilities(ballot),
-            f"{ballot.weight:.2f}" if ballot.weight else "",
-            str(ballot.usage.prompt_tokens + ballot.usage.completion_tokens),
-            clipped(ballot.rationale),
-            style="" if agrees or not decision.HasField("value") else "yellow",
-        )
-    # Where the panel decided without them, they are no failure.
-    look = "dim" if decision.HasField("value") else "red"
-    for seats, words in ((decision.late, "too late"), (decision.missing, "no answer")):
-        for seat in seats:
-            vote = f"[{look}]{words}[/{look}]"
-            table.add_row(str(seat.seat), escape(seat.agent), vote, "", "", "", "")
-    return table
-
-
 def whole(decision: Decision) -> RenderableType:
-    """Headline, reason, ballots."""
+    """What was decided and how, the ballots, and what the dissenters say. Where nothing was
+    decided the reason comes first.
+    """
     parts: list[RenderableType] = [headline(decision, value_text(decision.value))]
-    if decision.explanation:
+    if decision.explanation and not decision.HasField("value"):
         parts.append(Text(decision.explanation))
+    if words := method_words(decision):
+        parts.append(Text(f"by {words}", style="cyan"))
     if decision.ballots or decision.late or decision.missing:
-        parts.append(ballot_table(decision))
+        parts += [ballot_table(decision), dissent_view(decision)]
     return Group(*parts)
 
 
 def small_print(decision: Decision) -> Text:
-    """Method, cost, models, trace."""
+    """The aggregator's own words, cost, models, trace."""
     cost = decision.cost
     models = sorted({(b.model.name, b.model.digest[:19]) for b in decision.ballots if b.model.name})
-    lines = [
-        f"method {_word(Method.Name, decision.method, 'METHOD_').lower()},"
-        f" weights version {decision.weights_version}, revision {decision.revision}",
-        f"{cost.prompt_tokens} prompt and {cost.completion_tokens} completion tokens,"
+    lines = [decision.explanation] if decision.HasField("value") and decision.explanation else []
+    lines += [
+        f"cost: {cost.prompt_tokens} prompt and {cost.completion_tokens} completion tokens of"
         f" {cost.assignments} assignments, agents worked {cost.worked_ms} ms",
+        f"method {enum_word(Method.Name, decision.method, 'METHOD_').lower()},"
+        f" weights version {decision.weights_version}, revision {decision.revision}",
     ]
     if models:
         lines.append("models " + ", ".join(f"{name} {digest}" for name, digest in models))

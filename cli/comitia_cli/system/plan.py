@@ -1,4 +1,4 @@
-"""Which processes make a system: the router, the aggregator, and one agent process per model.
+"""Which processes make a system: router, aggregator, learner, and one agent process per model.
 
 In: the folders of agent and model cards, and the cluster. Out: the specs that the supervisor runs,
 and the models that have to be built before.
@@ -76,7 +76,8 @@ def make_plan(agents: Path, models: Path, env: Mapping[str, str]) -> Plan:
     for card in cards:
         by_model.setdefault(card.model, []).append(card)
     services = [
-        ServiceSpec(name, (program(f"comitia-{name}"),), env) for name in ("router", "aggregator")
+        ServiceSpec(name, (program(f"comitia-{name}"),), env)
+        for name in ("router", "aggregator", "learner")
     ]
     for model, seats in sorted(by_model.items()):
         own = {

@@ -11,6 +11,7 @@ from comitia.config import (
     AgentSettings,
     AggregatorSettings,
     ExportSettings,
+    LearnerSettings,
     RouterSettings,
     Settings,
     WireSettings,
@@ -24,6 +25,7 @@ PREFIX = "COMITIA_"
 _SERVICES: tuple[tuple[type[Settings], Mapping[str, object]], ...] = (
     (RouterSettings, {}),
     (AggregatorSettings, {}),
+    (LearnerSettings, {}),
     (AgentSettings, {"agent_cards": "given by the plan"}),
 )
 _ALL: tuple[type[Settings], ...] = (

@@ -1,0 +1,100 @@
+"""`comitia redecide`: recorded panels under another policy. Nothing is published, and the figures
+are those of the aggregator's own rules.
+"""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from tests.unit.redecide_world import Recorded
+
+# Two lukewarm for yes, one certain of no: a plurality says yes, a pool says no.
+SPLIT = (("ada", 0.55), ("bo", 0.55), ("cy", 0.01))
+UNANIMOUS = (("ada", 0.9), ("bo", 0.9), ("cy", 0.9))
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMITIA_STATE_DIR", str(tmp_path / "state"))
+
+
+def figures(done: Result) -> dict[str, object]:
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout.splitlines()[-1])["comparison"]
+    assert isinstance(found, dict)
+    return found
+
+
+def ask(log: Recorded, *arguments: str) -> Result:
+    return log.call("redecide", "--since", "1970-01-01T00:00+00:00", *arguments)
+
+
+def test_another_method_is_held_against_what_was_decided_and_nothing_is_published() -> None:
+    log = Recorded()
+    for number in range(6):
+        log.tell(f"t-{number}", SPLIT if number < 2 else UNANIMOUS)
+        log.right(f"t-{number}", "no" if number == 0 else "yes")
+    before = log.ends()
+    done = ask(log, "--policy", "probability_weighted")
+    found = figures(done)
+    assert log.ends() == before
+    assert (found["tasks"], found["agree"]) == (6, 4)
+    judged = found["judged"]
+    assert isinstance(judged, dict)
+    # Of the two that came out otherwise one was put right, one wrong.
+    assert (judged["asked"], judged["recorded"], judged["redecided"]) == (6, 5, 5)
+    assert (judged["gained"], judged["lost"]) == (1, 1)
+    changed = {row["task_id"]: row for row in map(json.loads, done.stdout.splitlines()[:-1])}
+    assert set(changed) == {"t-0", "t-1"}
+    assert changed["t-0"]["redecided"]["value"] == {"optionId": "no"}
+    assert changed["t-0"]["right"] == {"recorded": False, "redecided": True}
+
+
+def test_the_same_policy_agrees_with_itself_and_early_stopping_saves_calls() -> None:
+    log = Recorded()
+    for number in range(5):
+        log.tell(f"t-{number}", UNANIMOUS)
+    found = figures(ask(log))
+    assert (found["agree"], found["calls_saved"]) == (5, 0)
+    found = figures(ask(log, "--policy", '{"waitForAll": false}'))
+    # Two of three settle a plurality.
+    assert (found["agree"], found["recorded_calls"], found["redecided_calls"]) == (5, 15, 10)
+
+
+def test_answers_that_were_never_given_are_told() -> None:
+    log = Recorded()
+    log.tell("t-0", UNANIMOUS[:2], silent=("cy",), wait_for_all=False)
+    found = figures(ask(log, "--policy", '{"waitForAll": true}'))
+    assert (found["tasks"], found["agree"], found["cut_short"]) == (1, 1, 1)
+
+
+def test_only_the_skill_and_the_time_that_are_asked_for() -> None:
+    log = Recorded()
+    log.tell("t-0", UNANIMOUS)
+    done = ask(log, "--skill", "other")
+    assert done.exit_code == 2
+    assert "no vote was recorded since" in done.stderr
+    log.clock.advance(3_600_000)
+    log.tell("t-1", SPLIT)
+    since = datetime.fromtimestamp(log.clock.now_ms() / 1000, UTC).isoformat()
+    done = log.call("redecide", "--since", since)
+    assert figures(done)["tasks"] == 1
+
+
+def test_what_is_not_decided_yet_and_what_is_no_event_are_counted() -> None:
+    log = Recorded()
+    log.tell("t-0", UNANIMOUS)
+    log.spoil()
+    found = figures(ask(log))
+    assert (found["tasks"], found["unread"]) == (1, 1)
+
+
+def test_a_version_that_is_not_kept_is_told() -> None:
+    log = Recorded()
+    log.tell("t-0", UNANIMOUS)
+    done = ask(log, "--weights-version", "7")
+    assert done.exit_code == 2
+    assert "no skill has weights of version 7" in done.stderr
