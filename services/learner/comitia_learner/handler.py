@@ -65,7 +65,8 @@ class _Known:
 
     `newest`: its last version, without memory; version 0 before any. `folded`: up to where its
     record had folded when it was restored. `since`: entity and partition -> the first offset folded
-    since its last record. `judged`, `compared`: what came since its last version.
+    since its last record. `judged`: feedback came since its last version, which knew `versioned`
+    decisions.
     """
 
     skill: Skill
@@ -73,14 +74,14 @@ class _Known:
     folded: Offsets = field(default_factory=dict)
     since: dict[tuple[str, int], int] = field(default_factory=dict)
     judged: bool = False
-    compared: int = 0
+    versioned: int = 0
 
     @property
     def due(self) -> bool:
         """Whether what came since the last version is worth one."""
-        return self.judged or self.compared >= max(
-            _DECISIONS_MIN, self.skill.decisions // _DECISIONS_SHARE
-        )
+        decisions = self.skill.decisions
+        enough = max(_DECISIONS_MIN, decisions // _DECISIONS_SHARE)
+        return self.judged or decisions - self.versioned >= enough
 
 
 class Learner:
@@ -139,7 +140,6 @@ class Learner:
         if known is None or recorded.offset < known.folded.get(where, 0):
             return False
         known.skill.compare(panel, place)
-        known.compared += 1
         known.since.setdefault(where, recorded.offset)
         return True
 
@@ -220,7 +220,7 @@ class Learner:
         if known.due:
             number = known.newest.version + 1
             known.newest = version_of(name, number, known.skill, known.skill.fit())
-            known.judged, known.compared = False, 0
+            known.judged, known.versioned = False, known.skill.decisions
             kept = self._kept.setdefault(name, set())
             old = {one for one in kept if one <= number - self._rules.weights_versions_max}
             kept ^= old | {number}
@@ -255,7 +255,8 @@ class Learner:
             self.unreadable[name] = str(error)
             self._known[name] = _Known(Skill(self._rules.bounds), newest)
             return
-        self._known[name] = _Known(skill, newest, folded_by(record))
+        folded = folded_by(record)
+        self._known[name] = _Known(skill, newest, folded, versioned=newest.decision_count)
 
     def _skill(self, name: str) -> _Known | None:
         """None where there is no room for it."""

@@ -138,7 +138,7 @@ def _same(kind: str, key: str, correct: str) -> bool:
 
 
 def _cast(ballot: decision_pb2.Ballot) -> bool:
-    return ballot.WhichOneof("outcome") == "value"
+    return bool(ballot.WhichOneof("outcome") == "value")
 
 
 def _last_rounds(ballots: Sequence[decision_pb2.Ballot]) -> Iterable[decision_pb2.Ballot]:

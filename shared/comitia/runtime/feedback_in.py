@@ -41,13 +41,6 @@ class Told:
     found: Recorded[Feedback] | None = None
     why: Poison | None = None
 
-    @property
-    def names(self) -> tuple[int, int] | None:
-        """Partition and offset of the decision that it speaks of."""
-        if self.found is None:
-            return None
-        return self.found.message.decision_partition, self.found.message.decision_offset
-
 
 class FeedbackIn:
     """Of one term. `partitions`: how many `decisions` has. `refused` waits for its dead letters,
@@ -83,6 +76,7 @@ class FeedbackIn:
         job = Job((), record, trace=trace)
         if runtime.telemetry.tracer is not None:
             job.span, job.trace = runtime.telemetry.tracer.process(record, self._group, trace)
+        job.task_id = dead_letters.ending_task_id("", record)
         told = Told(record, job)
         try:
             told.found = runtime.codec.decode(Feedback, record, job.trace[0])
@@ -95,7 +89,8 @@ class FeedbackIn:
 
     async def _together(self, batch: Sequence[Told]) -> None:
         runtime = self._runtime
-        wanted = {names for told in batch if (names := told.names) is not None}
+        messages = [told.found.message for told in batch if told.found is not None]
+        wanted = {(one.decision_partition, one.decision_offset) for one in messages}
         found = await persist(
             runtime, "decisions", lambda: decisions_at(runtime, wanted, self._partitions)
         )
@@ -117,9 +112,10 @@ class FeedbackIn:
         """Fold one feedback. Poison when it is to be refused."""
         if told.found is None:
             raise told.why or ValueError("feedback that is neither read nor refused")
-        decision = None
-        if told.names in found:
-            decision = self._runtime.codec.decode(Decision, found[told.names])
+        message, decision = told.found.message, None
+        stands = found.get((message.decision_partition, message.decision_offset))
+        if stands is not None:
+            decision = self._runtime.codec.decode(Decision, stands)
         try:
             return self._learning.feedback(told.found, decision)
         except Poison:

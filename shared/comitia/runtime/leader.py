@@ -14,10 +14,11 @@ from comitia.errors import Retryable
 from comitia.ports import Partitions, Reader, ReaderSpec, TopicPartition
 from comitia.runtime import take_over
 from comitia.runtime.context import Runtime
+from comitia.runtime.leader_spec import LeaderSpec
 from comitia.runtime.membership import Membership
 from comitia.runtime.reading import fetch
 from comitia.runtime.retry import Backoff, Stopped, persist
-from comitia.runtime.term import LeaderSpec, Term
+from comitia.runtime.term import Term
 from comitia.telemetry.measures import destination
 from comitia.telemetry.metrics import CONSUMER_LAG, PARTITIONS_OWNED
 from comitia.telemetry.names import Attribute
