@@ -106,12 +106,13 @@ def agent(names: Names, name: str, *, priority_lane: bool = False) -> list[Acl]:
 
 
 def publisher(names: Names) -> list[Acl]:
-    """Whoever asks: `comitia ask`, `publish`, `cancel`, `tail`, or a program of somebody's own.
-    Writes tasks and commands, reads decisions, without a group.
+    """Whoever asks: `comitia ask`, `publish`, `cancel`, `tail`, `feedback`, or a program of
+    somebody's own. Writes tasks, commands and feedback, reads decisions, without a group.
     """
     return [
         _topic(names, "tasks", "Write"),
         _topic(names, "commands", "Write"),
+        _topic(names, "feedback", "Write"),
         _topic(names, "decisions", "Read"),
     ]
 

@@ -25,6 +25,7 @@ from comitia.topics import TOPICS, Names
 from comitia_aggregator import main as aggregator_main
 from comitia_cli.commands.doctor import _cluster
 from comitia_cli.shell import Shell
+from comitia_learner import main as learner_main
 from comitia_router import main as router_main
 from tests.integration.wire_acls import Acls
 from tests.integration.wire_support import Demanding
@@ -59,15 +60,21 @@ def doing(names: Names) -> dict[str, Doing]:
     return {
         "router": Doing(
             "router", acls.router(names), (*router_main.ENTITIES, *ALWAYS),
-            writes=("panel-events", *ALWAYS), tables=("agents", "heartbeats"),
+            writes=("panel-events", *ALWAYS), tables=("agents", "weights", "heartbeats"),
             grouped=[("router", [names.topic(e) for e in ("tasks", "commands", "agents")])],
             inboxes=(inbox, high), writes_to_inboxes=True,
         ),
         "aggregator": Doing(
             "aggregator", acls.aggregator(names), (*aggregator_main.ENTITIES, *ALWAYS),
-            writes=("panel-events", *ALWAYS), tables=("decisions",),
+            writes=("panel-events", *ALWAYS), tables=("decisions", "weights"),
             grouped=[("aggregator", [names.topic("panel-events")])],
             in_transactions=("decisions", "control"),
+        ),
+        "learner": Doing(
+            "learner", acls.learner(names), (*learner_main.ENTITIES, *ALWAYS),
+            writes=ALWAYS, tables=("feedback", "decisions", "weights"),
+            grouped=[("learner", [names.topic("weights")])],
+            in_transactions=("weights", "dead-letters"),
         ),
         "agent": Doing(
             AGENT, acls.agent(names, AGENT, priority_lane=True),
@@ -77,8 +84,8 @@ def doing(names: Names) -> dict[str, Doing]:
             inboxes=(inbox, high),
         ),
         "publisher": Doing(
-            "publisher", acls.publisher(names), ("tasks", "commands", "decisions"),
-            writes=("tasks", "commands"), tables=("decisions",),
+            "publisher", acls.publisher(names), ("tasks", "commands", "feedback", "decisions"),
+            writes=("tasks", "commands", "feedback"), tables=("decisions",),
         ),
         "operator": Doing(
             "operator", [a for a in acls.operator(names) if a.resource == "topic"], tuple(TOPICS),

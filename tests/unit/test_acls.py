@@ -14,6 +14,7 @@ NAMES = Names()
 LISTS = {
     "router": acls.router(NAMES),
     "aggregator": acls.aggregator(NAMES),
+    "learner": acls.learner(NAMES),
     "agent-librarian": acls.agent(NAMES, "librarian"),
     "publisher": acls.publisher(NAMES),
     "operator": acls.operator(NAMES),

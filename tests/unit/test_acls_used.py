@@ -12,7 +12,13 @@ import pytest
 
 from comitia import acls
 from comitia.acls import Acl
-from comitia.config import AggregatorSettings, RouterSettings, ServiceSettings, load
+from comitia.config import (
+    AggregatorSettings,
+    LearnerSettings,
+    RouterSettings,
+    ServiceSettings,
+    load,
+)
 from comitia.errors import ComitiaError
 from comitia.ports import Ack, Outgoing, Reader, ReaderSpec, TopicSpec, Writer
 from comitia.runtime.service import Service
@@ -21,8 +27,10 @@ from comitia.topics import Names
 from comitia.v1.command_pb2 import Command
 from comitia.v1.task_pb2 import Task
 from comitia_aggregator import main as aggregator_main
+from comitia_learner import main as learner_main
 from comitia_router import main as router_main
 from tests.unit import test_agent_main as agents
+from tests.unit.learner_world import decision_on, feedback_on
 from tests.unit.runtime_world import World, simulate, until
 
 AGENT = "anna"
@@ -121,12 +129,19 @@ async def story(world: World) -> None:
     cancel = Command()
     cancel.cancel.task_id, cancel.cancel.reason = "t1", "no more"
     await world.write(names.topic("commands"), "t1", cancel)
-    unreadable = (names.topic("tasks"), names.topic("panel-events"), names.inbox(AGENT))
+    unreadable = (
+        names.topic("tasks"), names.topic("panel-events"), names.topic("feedback"),
+        names.inbox(AGENT),
+    )  # fmt: skip
     for topic in unreadable:
         await world.write(topic, "t2", b"\xff", partition=0)
     letters = names.topic("dead-letters")
     await until(lambda: len(world.records(letters)) >= len(unreadable))
     await until(lambda: len(world.records(names.topic("decisions"))) >= 1)
+    decided = decision_on("t3", {"ann": "yes"})
+    await world.write(names.topic("decisions"), "t3", decided, partition=1)
+    await world.write(names.topic("feedback"), "t3", feedback_on("t3", "yes", 0, partition=1))
+    await until(lambda: len(world.records(names.topic("weights"))) >= 1)
 
 
 def test_each_service_uses_all_its_rights_and_no_other(
@@ -134,7 +149,7 @@ def test_each_service_uses_all_its_rights_and_no_other(
 ) -> None:
     world = World(names=Names("staging."))
     names = world.names
-    watched = {name: Watched(world.log) for name in ("router", "aggregator", "agent")}
+    watched = {name: Watched(world.log) for name in ("router", "aggregator", "learner", "agent")}
     card = agents.cards(tmp_path, AGENT)
     card[0].write_text(card[0].read_text() + "priority_lane: true\n")
     process = agents.Process(world, card, monkeypatch)
@@ -144,13 +159,19 @@ def test_each_service_uses_all_its_rights_and_no_other(
     async def whole() -> None:
         await world.create(AGENT)
         await world.log.create([names.inbox_spec(AGENT, high=True)])
-        others = {name: world.runtime(name, log=watched[name]) for name in ("router", "aggregator")}
+        others = {
+            name: world.runtime(name, log=watched[name])
+            for name in ("router", "aggregator", "learner")
+        }
         running = [
             asyncio.create_task(
                 serve(others["router"], router_main.compose, settings(RouterSettings))
             ),
             asyncio.create_task(
                 serve(others["aggregator"], aggregator_main.compose, settings(AggregatorSettings))
+            ),
+            asyncio.create_task(
+                serve(others["learner"], learner_main.compose, settings(LearnerSettings))
             ),
         ]
         await process.run(story(world))
@@ -161,4 +182,5 @@ def test_each_service_uses_all_its_rights_and_no_other(
     simulate(world, whole())
     check(watched["router"].touched, acls.router(names))
     check(watched["aggregator"].touched, acls.aggregator(names))
+    check(watched["learner"].touched, acls.learner(names))
     check(watched["agent"].touched, acls.agent(names, AGENT, priority_lane=True))

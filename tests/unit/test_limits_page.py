@@ -5,14 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from comitia.config import AgentSettings, AggregatorSettings, RouterSettings, Settings
+from comitia.config import (
+    AgentSettings,
+    AggregatorSettings,
+    LearnerSettings,
+    RouterSettings,
+    Settings,
+)
 from comitia_aggregator.main import RULED
 from comitia_aggregator.state import Rules
+from comitia_learner import main as learner_main
+from comitia_learner.handler import Rules as LearnerRules
+from comitia_learner.skill import Bounds
 from comitia_router.validate import Limits
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| [^|]+ \| `([a-z_]+)` \| ([0-9.]+) \|", PAGE, re.MULTILINE))
-SETTINGS = (RouterSettings, AggregatorSettings, AgentSettings)
+SETTINGS = (RouterSettings, AggregatorSettings, LearnerSettings, AgentSettings)
 
 
 def limits(settings: type[Settings]) -> dict[str, object]:
@@ -38,6 +47,8 @@ def test_limits_that_are_not_set_are_the_defaults_of_the_settings() -> None:
     for made, settings, names in (
         (Limits(), RouterSettings, Limits.__dataclass_fields__),
         (Rules("t"), AggregatorSettings, RULED),
+        (LearnerRules("t", Bounds()), LearnerSettings, learner_main.RULED),
+        (Bounds(), LearnerSettings, Bounds.__dataclass_fields__),
     ):
         for name in names:
             assert getattr(made, name) == settings.model_fields[name].default, name
