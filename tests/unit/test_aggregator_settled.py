@@ -18,7 +18,7 @@ from comitia.v1.policy_pb2 import (
     Method,
     Policy,
 )
-from comitia_aggregator.step import LOOK_EVERY
+from comitia_aggregator.closing import LOOK_EVERY
 from tests.sim.events import (
     DEADLINE_MS,
     answered,

@@ -196,7 +196,7 @@ def test_a_tie_and_a_panel_of_abstentions_have_no_quorum() -> None:
     tie = Fold().say(opened(make_panel(make_task(), seats=2)), *three("b", "a")).decision
     assert tie.status == DECISION_STATUS_NO_QUORUM
     assert [value.option_id for value in tie.tied] == ["a", "b"]
-    assert 'No value leads: "a" and "b" are tied by votes.' in tie.explanation
+    assert 'No value leads: "a" and "b" are tied by plurality.' in tie.explanation
     nobody = Fold().say(opened(make_panel(make_task())), *three(None, None, None)).decision
     assert nobody.status == DECISION_STATUS_NO_QUORUM
     assert [ballot.weight for ballot in nobody.ballots] == [0.0] * 3

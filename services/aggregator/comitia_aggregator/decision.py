@@ -23,6 +23,7 @@ from comitia.v1.panel_event_pb2 import PanelOpened
 from comitia_aggregator import explain
 from comitia_aggregator.state import Rules, TaskState, ballot_of, cut
 from comitia_aggregator.tally import Tally, tally
+from comitia_aggregator.values import options_of
 
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 
@@ -39,24 +40,24 @@ class Ending:
 
 
 class Close(Enum):
-    """Why a vote is closed: everybody answered, the deadline came, or the rest cannot change the
-    outcome.
+    """Why a vote is closed: everybody answered, the deadline came, the rest cannot change the
+    outcome, or the winner is as likely to be right as the policy wants it.
     """
 
     COMPLETE = auto()
     EXPIRED = auto()
     SETTLED = auto()
+    SURE = auto()
 
 
 def count(state: TaskState, panel: PanelOpened, rules: Rules) -> Tally:
     """What the counted ballots say so far."""
-    agents = {seat.seat: seat.agent for seat in panel.seats}
+    seats = {seat.seat: seat for seat in panel.seats}
     ballots = []
     for position, kept in state.answers.items():
-        answer, listed = Answer.FromString(kept), panel.assignments[position]
-        agent = agents.get(listed.seat, answer.agent)
-        ballots.append(ballot_of(answer, listed, agent, rules))
-    return tally(panel, ballots)
+        listed = panel.assignments[position]
+        ballots.append(ballot_of(Answer.FromString(kept), listed, seats.get(listed.seat)))
+    return tally(panel, ballots, rules.weights.get(panel.task.skill))
 
 
 def tallied(
@@ -70,6 +71,10 @@ def tallied(
     decision.status = _status(counted, expired)
     decision.method = counted.method
     decision.margin = counted.outcome.margin
+    if counted.weighed:
+        decision.weights_version = counted.counted.weights.version
+    if counted.outcome.probability is not None:
+        decision.calibrated_probability = counted.outcome.probability
     if decision.status == DECISION_STATUS_DECIDED and counted.outcome.winner is not None:
         decision.value.CopyFrom(counted.values[counted.outcome.winner])
     decision.tied.extend(counted.values[key] for key in counted.outcome.tied)
@@ -77,10 +82,12 @@ def tallied(
     opening = "The deadline came." if expired else ""
     if why is Close.SETTLED:
         closing = explain.not_waited_for(decision.missing)
+    elif why is Close.SURE:
+        closing = explain.sure_without(decision.missing, panel.task.policy.probability_target)
     else:
         closing = explain.absent(decision.late, decision.missing)
     decision.explanation = " ".join(
-        part for part in (opening, explain.vote(counted), closing) if part
+        part for part in (opening, explain.vote(counted, panel.task), closing) if part
     )
     return _fitted(decision, rules.decision_bytes_max)
 
@@ -125,6 +132,7 @@ def _common(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> D
         tenant=task.tenant,
         session=task.session,
         task_digest=state.digest,
+        option_ids=[option.id for option in options_of(task.format)],
     )
     cost = decision.cost
     cost.worked_ms = state.worked_ms
@@ -135,9 +143,10 @@ def _common(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> D
 
 
 def _list(decision: Decision, counted: Tally) -> None:
-    """Put in the counted ballots and the tokens that they cost."""
+    """Put in the ballots, those of shadows last, and the tokens that they cost."""
     decision.ballots.extend(counted.ballots)
-    usages = [ballot.usage for ballot in counted.ballots if ballot.HasField("usage")]
+    decision.ballots.extend(ballot for ballot, _ in counted.shadows)
+    usages = [ballot.usage for ballot in decision.ballots if ballot.HasField("usage")]
     prompt = sum(usage.prompt_tokens for usage in usages)
     completion = sum(usage.completion_tokens for usage in usages)
     # Agents claim these numbers: saturate rather than overflow the field.
@@ -147,13 +156,16 @@ def _list(decision: Decision, counted: Tally) -> None:
 
 def _name_absent(decision: Decision, state: TaskState, panel: PanelOpened) -> None:
     """Fill `late` and `missing`: seats in order, each once per list. A seat with several samples
-    may stand in both.
+    may stand in both. Shadows stand in none: nobody missed them.
     """
     if len(state.answers) == len(panel.assignments):
         return
     agents = {seat.seat: seat.agent for seat in panel.seats}
+    shadows = {seat.seat for seat in panel.seats if seat.shadow}
     late, missing = set(), set()
     for position, assignment in enumerate(panel.assignments):
+        if assignment.seat in shadows:
+            continue
         if position in state.late:
             late.add(assignment.seat)
         elif position not in state.answers:
@@ -163,9 +175,11 @@ def _name_absent(decision: Decision, state: TaskState, panel: PanelOpened) -> No
 
 
 def _fitted(decision: Decision, bytes_max: int) -> Decision:
-    """Leave out prose, then probabilities, then ballots' values until it fits: a decision that
-    cannot be published is none.
+    """Leave out the options' ids, then prose, probabilities and ballots' values until it fits: a
+    decision that cannot be published is none.
     """
+    if decision.ByteSize() > bytes_max:
+        decision.ClearField("option_ids")
     strips: tuple[tuple[str, Callable[[Ballot], None]], ...] = (
         ("rationales", lambda ballot: ballot.ClearField("rationale")),
         ("probabilities", lambda ballot: ballot.ClearField("probabilities")),

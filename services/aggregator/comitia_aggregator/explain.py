@@ -5,18 +5,24 @@ of any length breaks it.
 from collections.abc import Iterable, Sequence
 
 from comitia.v1.answer_pb2 import Abstention, AbstentionReason
-from comitia.v1.decision_pb2 import SeatRef
-from comitia.v1.policy_pb2 import METHOD_PROBABILITY_WEIGHTED
+from comitia.v1.decision_pb2 import Ballot, SeatRef
+from comitia.v1.policy_pb2 import METHOD_UNSPECIFIED, Method
+from comitia.v1.task_pb2 import Task
 from comitia.v1.value_pb2 import Value
+from comitia_aggregator.methods import ROWS, WEIGHING
 from comitia_aggregator.tally import Tally
 
 NAMES_MAX = 8
 SHOWN_CHARACTERS_MAX = 60
+REASON_CHARACTERS_MAX = 160
 
 
-def vote(tally: Tally) -> str:
-    """Who leads, by how much, and what each side said."""
-    return " ".join(part for part in (_result(tally), _quorum(tally), *_sides(tally)) if part)
+def vote(tally: Tally, task: Task) -> str:
+    """Who leads, by which method, how surely and by how much, what each side said and weighed, why
+    others dissent, and what shadows say.
+    """
+    parts = (_result(tally), _probability(tally), _instead(tally, task), _quorum(tally))
+    return " ".join(part for part in (*parts, *_sides(tally), _shadows(tally)) if part)
 
 
 def absent(late: Sequence[SeatRef], missing: Sequence[SeatRef]) -> str:
@@ -35,6 +41,12 @@ def not_waited_for(missing: Sequence[SeatRef]) -> str:
     """Says that the vote was closed before these answered, and why."""
     rest = names(seat.agent for seat in missing)
     return f"The rest could not change the outcome and was not waited for: {rest}."
+
+
+def sure_without(missing: Sequence[SeatRef], target: float) -> str:
+    """Says that the vote was closed before these answered, for its winner was likely enough."""
+    rest = names(seat.agent for seat in missing)
+    return f"That is as likely as the task asks for ({target:.2f}); not waited for: {rest}."
 
 
 def names(agents: Iterable[str]) -> str:
@@ -56,28 +68,50 @@ def shown(value: Value) -> str:
     return f'"{_short(" ".join(text.split()))}"'
 
 
-def _short(text: str) -> str:
-    if len(text) <= SHOWN_CHARACTERS_MAX:
+def _short(text: str, characters_max: int = SHOWN_CHARACTERS_MAX) -> str:
+    if len(text) <= characters_max:
         return text
-    return text[: SHOWN_CHARACTERS_MAX - 3] + "..."
+    return text[: characters_max - 3] + "..."
 
 
 def _result(tally: Tally) -> str:
     outcome = tally.outcome
-    pooled = tally.method == METHOD_PROBABILITY_WEIGHTED
     if outcome.cast == 0:
         return "No ballot was cast."
+    used = f", weights version {tally.counted.weights.version}" if tally.weighed else ""
     if outcome.winner is None:
         lead = " and ".join(shown(tally.values[key]) for key in outcome.tied[:NAMES_MAX])
-        by = "the mean of probabilities" if pooled else "votes"
-        return f"No value leads: {lead} are tied by {by}."
+        words = ROWS[tally.method].words
+        by = words[: words.index(", {")] if ", {" in words else words
+        return f"No value leads: {lead} are tied {by.format(cast=outcome.cast)}{used}."
     value = shown(tally.values[outcome.winner])
-    share = outcome.shares[outcome.winner]
-    if pooled:
-        how = f"by the mean of {outcome.cast} ballots' probabilities, {share:.2f}"
-    else:
-        how = f"by plurality, {round(share * outcome.cast)} of {outcome.cast} ballots"
-    return f"{value} leads {how} (margin {outcome.margin:.2f})."
+    choices = [ballot.choice for ballot in tally.counted.ballots]
+    how = ROWS[tally.method].words.format(
+        cast=outcome.cast,
+        votes=choices.count(outcome.winner),
+        share=f"{outcome.shares[outcome.winner]:.2f}",
+    )
+    return f"{value} leads {how} (margin {outcome.margin:.2f}{used})."
+
+
+def _probability(tally: Tally) -> str:
+    probability = tally.outcome.probability
+    if probability is None:
+        return ""
+    return f"By past feedback it is right with a probability of {probability:.2f}."
+
+
+def _instead(tally: Tally, task: Task) -> str:
+    """Why the vote was not counted as the task asks."""
+    asked = task.policy.method
+    if asked in (METHOD_UNSPECIFIED, tally.method):
+        return ""
+    name = Method.Name(asked) if asked in Method.values() else str(asked)
+    if tally.weighed:
+        return f"{name} was asked for: the skill has too little feedback for it so far."
+    if asked in WEIGHING:
+        return f"{name} was asked for: the skill has no weights yet."
+    return f"{name} was asked for: it does not take this format of answer."
 
 
 def _quorum(tally: Tally) -> str:
@@ -87,24 +121,57 @@ def _quorum(tally: Tally) -> str:
 
 
 def _sides(tally: Tally) -> Iterable[str]:
-    """One sentence a value, the leading one first, then the abstentions."""
-    sides: dict[str, list[str]] = {}
+    """A sentence a value, the leading one first, with the first reason that each of the others
+    gives; then the abstentions.
+    """
+    sides: dict[str, list[Ballot]] = {}
     abstained: dict[str, str] = {}
-    for ballot, vote in zip(tally.ballots, tally.votes, strict=True):
-        key = vote.choice
-        if key is None:
+    for ballot, vote in zip(tally.ballots, tally.counted.ballots, strict=True):
+        if vote.choice is None:
             abstained.setdefault(ballot.agent, _why(ballot.abstention))
         else:
-            sides.setdefault(key, []).append(ballot.agent)
+            sides.setdefault(vote.choice, []).append(ballot)
     shares = tally.outcome.shares
     ordered = sorted(sides, key=lambda key: (-shares.get(key, 0.0), key))
     for key in ordered[:NAMES_MAX]:
-        yield f"For {shown(tally.values[key])}: {names(sides[key])}."
+        yield f"For {shown(tally.values[key])}: {_voters(sides[key], tally.weighed)}."
+        if key != tally.outcome.winner:
+            yield _reason(sides[key])
     if len(ordered) > NAMES_MAX:
         yield f"{len(ordered) - NAMES_MAX} more values."
     if abstained:
         shortened = [f"{agent} ({why})" for agent, why in abstained.items()]
         yield f"Abstained: {names(shortened)}."
+
+
+def _voters(ballots: Sequence[Ballot], weighed: bool) -> str:
+    """Their names, with what each weighed where that differs."""
+    if not weighed:
+        return names(ballot.agent for ballot in ballots)
+    weights: dict[str, float] = {}
+    for ballot in ballots:
+        weights[ballot.agent] = weights.get(ballot.agent, 0.0) + ballot.weight
+    ordered = sorted(weights, key=lambda agent: -weights[agent])
+    return names(f"{agent} ({weights[agent]:.2f})" for agent in ordered)
+
+
+def _reason(ballots: Sequence[Ballot]) -> str:
+    for ballot in ballots:
+        said = " ".join(ballot.rationale.split())
+        if said:
+            return f'{ballot.agent} says: "{_short(said, REASON_CHARACTERS_MAX)}".'
+    return ""
+
+
+def _shadows(tally: Tally) -> str:
+    """What those said who are not counted."""
+    said = [
+        f"{ballot.agent} for {shown(ballot.value)}"
+        if key is not None
+        else f"{ballot.agent} (abstained)"
+        for ballot, key in tally.shadows
+    ]
+    return f"Shadows, not counted: {names(said)}." if said else ""
 
 
 def _why(abstention: Abstention) -> str:

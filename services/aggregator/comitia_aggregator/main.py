@@ -1,5 +1,8 @@
 """Entry point `comitia-aggregator`: gives the fold to the loop that owns partitions; nothing is
 decided here.
+
+Order at start: topics, then the weights to their end, and only then partitions: what is decided is
+decided by the newest weights.
 """
 
 import logging
@@ -12,8 +15,11 @@ from comitia.effects import DecidedTask, Effect, Recorded, Timer
 from comitia.runtime.heartbeat import service_beats
 from comitia.runtime.owner import OwnerSpec, run_owner
 from comitia.runtime.service import Service, run_service
+from comitia.runtime.tables import Tables
 from comitia.v1.decision_pb2 import DELIVERY_AT_LEAST_ONCE, DELIVERY_EXACTLY_ONCE, Delivery
 from comitia.v1.panel_event_pb2 import PanelEvent
+from comitia.v1.weights_pb2 import Weights
+from comitia.weights_table import WeightsTable
 from comitia_aggregator.measures import Measures
 from comitia_aggregator.state import Rules, TaskState
 from comitia_aggregator.step import after, step
@@ -34,7 +40,7 @@ RULED = (
     "cancel_bytes_max",
     "decision_bytes_max",
 )
-ENTITIES = ("panel-events", "decisions", "control", "dead-letters")
+ENTITIES = ("panel-events", "decisions", "weights", "control", "dead-letters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +67,12 @@ async def compose(service: Service[AggregatorSettings]) -> None:
     settings, names = service.settings, service.names
     await service.ensure_topics(ENTITIES)
     delivery = DELIVERIES[settings.delivery]
+    weights = WeightsTable()
     rules = Rules(
         names.topic("decisions"),
         keep_ms=settings.cancel_keep_ms,
         delivery=delivery,
+        weights=weights.skills,
         **{name: getattr(settings, name) for name in RULED},
     )
     spec = OwnerSpec(
@@ -80,6 +88,10 @@ async def compose(service: Service[AggregatorSettings]) -> None:
     told = {"event": "delivery", "delivery": settings.delivery}
     _LOG.info("decisions are delivered %s (COMITIA_DELIVERY)", settings.delivery, extra=told)
     service.heartbeats(service_beats(service.runtime, delivery))
+    tables = Tables(service.runtime)
+    tables.add("weights", Weights, weights.on_weights)
+    service.start(tables.run(), "tables")
+    await tables.ready()
     service.start(run_owner(service.runtime, spec), "owner")
 
 

@@ -6,11 +6,13 @@ task may wait for an hour.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from comitia.consensus.weights import SkillWeights
 from comitia.v1.answer_pb2 import Answer
 from comitia.v1.decision_pb2 import DELIVERY_EXACTLY_ONCE, Ballot, Delivery
-from comitia.v1.panel_event_pb2 import ListedAssignment, PanelOpened
+from comitia.v1.panel_event_pb2 import ListedAssignment, PanelOpened, Seat
 from comitia.v1.task_pb2 import Task
 from comitia.values import value
 
@@ -33,8 +35,9 @@ class Rules:
     `keep_ms`: how long a cancel, or an answer that carries no deadline, waits for its panel.
     `timeout_ms_max`: no deadline is believed that lies further than this after the append of the
     record that carries it. `early_max`: answers of one task held before its panel. A larger answer
-    is an abstention, prose is cut, and a larger decision leaves prose and more out. All but the
-    topic and the delivery are settings.
+    is an abstention, prose is cut, and a larger decision leaves prose and more out. `weights`:
+    skill -> its newest weights; whoever keeps that table changes it between two steps. All but it,
+    the topic and the delivery are settings.
     """
 
     decisions_topic: str
@@ -48,6 +51,7 @@ class Rules:
     cancel_bytes_max: int = KIB
     decision_bytes_max: int = 1024 * KIB
     delivery: Delivery = DELIVERY_EXACTLY_ONCE
+    weights: Mapping[str, SkillWeights] = field(default_factory=dict, hash=False)
 
 
 @value
@@ -144,14 +148,15 @@ def keep(answer: Answer, append_ms: int, rules: Rules) -> Kept:
     return Kept(answer.assignment_id, data, append_ms, worked_ms)
 
 
-def ballot_of(answer: Answer, listed: ListedAssignment, agent: str, rules: Rules) -> Ballot:
+def ballot_of(answer: Answer, listed: ListedAssignment, seat: Seat | None) -> Ballot:
     """The ballot that an answer casts, as it was kept; its weight 1.
 
-    `listed`: the assignment that it answers, `agent`: who holds the seat.
+    `listed`: the assignment that it answers, `seat`: of the panel, None where it has no such.
     """
     ballot = Ballot(
         seat=listed.seat,
-        agent=agent,
+        agent=seat.agent if seat is not None else answer.agent,
+        shadow=seat is not None and seat.shadow,
         sample=listed.sample,
         round=listed.round,
         assignment_id=listed.id,

@@ -2,11 +2,13 @@
 time.
 
 What comes in is one event of a task's log, or its timer; what goes out is the state after it and
-the effects that became due with it. No I/O, no clock, no chance: the same events give the same
-decision, so a crash, a replay and a test are one thing. A task is decided when every listed
-assignment has answered, as soon as no further answer can change the outcome (unless its policy
-waits for all), when its deadline comes, or when an event ends it; from then on the state only
-remembers that, until the decision is acknowledged. `after` looks at what still arrives then.
+the effects that became due with it. No I/O, no clock, no chance: the same events and weights give
+the same decision, so a crash, a replay and a test are one thing; should newer weights have come
+between a crash and the replay, what is decided then is decided by these, and what was published
+before stands. A task is decided when every listed assignment that counts has answered, as soon as
+no further answer can change the outcome, or its winner is likely enough (unless its policy waits
+for all, shadows too), when its deadline comes, or when an event ends it; from then on the state
+only remembers that, until the decision is acknowledged. `after` looks at what still arrives then.
 """
 
 from collections.abc import Callable
@@ -27,6 +29,7 @@ from comitia.v1.panel_event_pb2 import PanelEvent, PanelOpened
 from comitia.v1.task_pb2 import Task
 from comitia_aggregator import decision
 from comitia_aggregator.answers import count, dropped, hold, wait_until, within
+from comitia_aggregator.closing import closed
 from comitia_aggregator.decision import Close, Ending
 from comitia_aggregator.state import (
     ENTRY_BYTES,
@@ -39,12 +42,8 @@ from comitia_aggregator.state import (
     keep,
     without_input,
 )
-from comitia_aggregator.tally import settled
 
 Effects = tuple[Effect, ...]
-# While more assignments than this are open, the vote is looked at once for so many answers: each
-# look counts all ballots.
-LOOK_EVERY = 16
 _REFUSALS = (DECISION_STATUS_REJECTED, DECISION_STATUS_NO_AGENT, DECISION_STATUS_OVER_BUDGET)
 Event = Recorded[PanelEvent]
 
@@ -212,36 +211,13 @@ def _overload(state: TaskState, event: Event, rules: Rules) -> Effects:
 
 
 def _if_closed(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> Effects:
-    """Decide if everybody has answered or the rest cannot change the outcome."""
-    open_count = len(panel.assignments) - len(state.answers)
-    if open_count and not _worth_a_look(state, panel, open_count):
+    """Decide if everybody who is waited for has answered or the rest need not be waited for."""
+    found = closed(state, panel, rules)
+    if found is None:
         return ()
-    counted = decision.count(state, panel, rules)
-    why = Close.COMPLETE
-    if open_count:
-        listed = enumerate(panel.assignments)
-        open_seats = [one.seat for position, one in listed if position not in state.answers]
-        if not settled(counted, panel, open_seats):
-            return ()
-        why = Close.SETTLED
+    counted, why = found
     made = decision.tallied(state, panel, counted, (why, at_ms), rules)
     return _publish(state, made, panel, rules)
-
-
-def _worth_a_look(state: TaskState, panel: PanelOpened, open_count: int) -> bool:
-    """Whether the vote may be settled with that many assignments open.
-
-    Nothing leads by more than the number of ballots, and a quorum of half is out of reach only once
-    half have abstained; so fewer answers than half settle nothing but a higher quorum.
-    """
-    policy = panel.task.policy
-    if policy.wait_for_all or state.late:
-        # With a late answer the deadline has passed: the timer decides.
-        return False
-    if open_count > LOOK_EVERY and open_count % LOOK_EVERY:
-        return False
-    whole = len(panel.assignments)
-    return 2 * len(state.answers) >= whole or 2 * policy.quorum > whole
 
 
 def _end(state: TaskState, panel: PanelOpened, at_ms: int, ending: Ending, rules: Rules) -> Effects:
@@ -250,12 +226,13 @@ def _end(state: TaskState, panel: PanelOpened, at_ms: int, ending: Ending, rules
 
 def _publish(state: TaskState, made: Decision, panel: PanelOpened, rules: Rules) -> Effects:
     """Close the task and say so; agents that still work on it are told to stop."""
+    answered, listed = len(state.answers) + len(state.late), len(panel.assignments)
     state.decided = True
     state.timer_ms = None
     state.panel, state.answers, state.early = b"", {}, ()
     key = panel.task.root_id or state.task_id
     publish = Publish(rules.decisions_topic, key, made, traceparent=state.traceparent)
-    if not made.missing:
+    if answered == listed:
         return (publish,)
     reason = DecisionStatus.Name(made.status).removeprefix("DECISION_STATUS_")
     stop = StopWork(state.task_id, panel.panel_id, reason, panel.deadline_ms)

@@ -2,38 +2,42 @@
 is still out can change that, out. Pure, whatever the order of arrival.
 
 Ballots are taken in the order of seat, sample and round. One whose value is not what the task's
-format asks for becomes an abstention that says so; nobody's answer disappears.
+format asks for becomes an abstention that says so; nobody's answer disappears. Ballots of shadows
+are listed and not counted.
 """
 
 from collections.abc import Iterable, Sequence
 
-from comitia.consensus import plurality, probability_weighted
 from comitia.consensus.ballots import Ballot as Vote
 from comitia.consensus.ballots import Outcome
+from comitia.consensus.weights import SkillWeights, voter_of
 from comitia.v1.answer_pb2 import ABSTENTION_REASON_UNDECIDED
 from comitia.v1.decision_pb2 import Ballot
 from comitia.v1.format_pb2 import AnswerFormat
-from comitia.v1.panel_event_pb2 import PanelOpened
-from comitia.v1.policy_pb2 import METHOD_PLURALITY, METHOD_PROBABILITY_WEIGHTED, Method
-from comitia.v1.task_pb2 import Task
+from comitia.v1.panel_event_pb2 import PanelOpened, Seat
+from comitia.v1.policy_pb2 import Method
 from comitia.v1.value_pb2 import Value
 from comitia.values import value
-from comitia_aggregator.values import key_of
+from comitia_aggregator.methods import NO_WEIGHTS, ROWS, WEIGHING, Votes, method_of
+from comitia_aggregator.state import NAME_BYTES_MAX, cut
+from comitia_aggregator.values import key_of, value_of
 
 
 @value
 class Tally:
-    """`ballots`: in order, with weights. `values`: key -> the value as the first ballot of that key
-    says it.
+    """`method`: by which was counted. `counted`: what was. `ballots`: theirs, in order, with
+    weights, and `shadows`: those that do not count. `values`: key -> the value as the first ballot
+    of that key says it.
 
     `cast`: ballots or seats that voted, `needed`: how many a decision needs, both counted in
     `unit`.
     """
 
-    outcome: Outcome
     method: Method
+    outcome: Outcome
+    counted: Votes
     ballots: tuple[Ballot, ...]
-    votes: tuple[Vote, ...]
+    shadows: tuple[tuple[Ballot, str | None], ...]
     values: dict[str, Value]
     cast: int
     needed: int
@@ -43,50 +47,96 @@ class Tally:
     def quorate(self) -> bool:
         return self.cast >= self.needed
 
+    @property
+    def weighed(self) -> bool:
+        """Whether the skill's weights were used."""
+        return self.method in WEIGHING
 
-def tally(panel: PanelOpened, ballots: Iterable[Ballot]) -> Tally:
-    """Count the ballots of `panel` by its task's policy. It may change the ballots passed in."""
+
+def tally(
+    panel: PanelOpened, ballots: Iterable[Ballot], weights: SkillWeights | None = None
+) -> Tally:
+    """Count the ballots of `panel` by its task's policy. It may change the ballots passed in.
+
+    `weights`: of the task's skill; None where it has none.
+    """
     task = panel.task
-    ordered = tuple(sorted(ballots, key=lambda b: (b.seat, b.sample, b.round, b.assignment_id)))
+    counted: list[Ballot] = []
+    shadows: list[tuple[Ballot, str | None]] = []
     votes: list[Vote] = []
     values: dict[str, Value] = {}
-    for ballot in ordered:
+    for ballot in sorted(ballots, key=_place):
         key = _key(ballot, task.format)
-        votes.append(_plain(ballot, key))
+        if ballot.shadow:
+            ballot.weight = 0.0
+            shadows.append((ballot, key))
+        else:
+            counted.append(ballot)
+            votes.append(_plain(ballot, key))
         if key is not None and key not in values:
             values[key] = ballot.value
-    options = _pooled(task)
-    outcome = probability_weighted.decide(votes, options) if options else plurality.decide(votes)
-    # A pool may put an option in front that is nobody's choice.
-    for key in (*((outcome.winner,) if outcome.winner else ()), *outcome.tied):
-        values.setdefault(key, Value(option_id=key))
+    options = tuple(option.id for option in task.format.choice.options)
+    method = method_of(task, weights)
+    row, of = ROWS[method], Votes(tuple(votes), options, weights or NO_WEIGHTS)
+    outcome = row.decide(of)
+    if row.weigh is not None:
+        for ballot, vote in zip(counted, votes, strict=True):
+            if vote.choice is not None:
+                ballot.weight = row.weigh(of, vote)
+    # A method may put in front what nobody has said: an option of a pool, a mean of numbers.
+    for key in (*((outcome.winner,) if outcome.winner is not None else ()), *outcome.tied):
+        if key not in values:
+            values[key] = value_of(key, task.format)
     if task.policy.quorum:
         cast, needed, unit = outcome.cast, task.policy.quorum, "ballots"
     else:
-        cast, needed, unit = len(_voting(ordered, votes)), len(panel.seats) // 2 + 1, "seats"
-    method = METHOD_PROBABILITY_WEIGHTED if options else METHOD_PLURALITY
-    return Tally(outcome, method, ordered, tuple(votes), values, cast, needed, unit)
+        members = sum(not seat.shadow for seat in panel.seats)
+        cast, needed, unit = len(_voting(counted, votes)), members // 2 + 1, "seats"
+    return Tally(*(method, outcome, of, tuple(counted), tuple(shadows), values, cast, needed, unit))
 
 
 def settled(counted: Tally, panel: PanelOpened, open_seats: Sequence[int]) -> bool:
     """Whether the outcome is certain, whatever is still answered: a winner that nothing can change,
     or a quorum that nothing can reach.
 
-    `open_seats`: the seat of every listed assignment that may still be answered, one entry each.
-    What was cast only grows, in ballots as in seats, so a quorum that is met stays met; and it
-    grows at most by one ballot for each open assignment, or to the seats that have voted together
-    with those that still may.
+    `open_seats`: the seat of every listed assignment that counts and may still be answered, one
+    entry each. What was cast only grows, in ballots as in seats, so a quorum that is met stays met;
+    and it grows at most by one ballot for each open assignment, or to the seats that have voted
+    together with those that still may.
     """
     if not counted.quorate:
         if counted.unit == "ballots":
             reachable = counted.cast + len(open_seats)
         else:
-            reachable = len(_voting(counted.ballots, counted.votes).union(open_seats))
+            voting = _voting(counted.ballots, counted.counted.ballots)
+            reachable = len(voting.union(open_seats))
         return reachable < counted.needed
-    options = _pooled(panel.task)
-    if options:
-        return probability_weighted.settled(counted.votes, options, len(open_seats))
-    return plurality.settled(counted.votes, len(open_seats))
+    voters = _voters(counted, panel)
+    return ROWS[counted.method].settled(counted.counted, [voters[seat] for seat in open_seats])
+
+
+def sure_enough(counted: Tally, panel: PanelOpened) -> bool:
+    """Whether the winner is right with the probability at which the task's policy stops asking."""
+    target, probability = panel.task.policy.probability_target, counted.outcome.probability
+    return counted.quorate and target > 0.0 and probability is not None and probability >= target
+
+
+def _voters(counted: Tally, panel: PanelOpened) -> dict[int, str]:
+    """Seat -> whose weight its next ballot will have: its agent as the model that its ballots name,
+    else as that of its card.
+    """
+    voters = {seat.seat: _voter(seat) for seat in panel.seats}
+    for ballot, vote in zip(counted.ballots, counted.counted.ballots, strict=True):
+        voters[ballot.seat] = vote.voter
+    return voters
+
+
+def _voter(seat: Seat) -> str:
+    return voter_of(seat.agent, cut(seat.model_digest, NAME_BYTES_MAX))
+
+
+def _place(ballot: Ballot) -> tuple[int, int, int, str]:
+    return ballot.seat, ballot.sample, ballot.round, ballot.assignment_id
 
 
 def _key(ballot: Ballot, answer_format: AnswerFormat) -> str | None:
@@ -113,14 +163,8 @@ def _voting(ballots: Sequence[Ballot], votes: Sequence[Vote]) -> set[int]:
     return {ballot.seat for ballot, vote in pairs if vote.choice is not None}
 
 
-def _pooled(task: Task) -> list[str]:
-    """The options over which probabilities are pooled; none where votes are counted."""
-    if task.policy.method != METHOD_PROBABILITY_WEIGHTED:
-        return []
-    return [option.id for option in task.format.choice.options]
-
-
 def _plain(ballot: Ballot, key: str | None) -> Vote:
     given = ballot.probabilities
     probabilities = {one.option_id: one.probability for one in given} if given else {}
-    return Vote(key, probabilities, ballot.confidence if ballot.HasField("confidence") else None)
+    confidence = ballot.confidence if ballot.HasField("confidence") else None
+    return Vote(key, probabilities, confidence, voter_of(ballot.agent, ballot.model.digest))

@@ -1,13 +1,17 @@
-"""From a Value and the task's format to the key under which equal values compare equal.
+"""From a Value and the task's format to the key under which equal values compare equal, and back.
 
 Comes in: a value of an answer and the format that it should have. Goes out: a key of
 `comitia.consensus.keys`, or ValueError with a sentence when the value is not what the format asks
-for; such an answer is an abstention.
+for; such an answer is an abstention. Back from a key comes the value that it stands for, as no
+ballot has written it.
 """
 
+import json
+from collections.abc import Sequence
+
 from comitia.consensus.keys import json_key, number_key, ranking_key, text_key
-from comitia.v1.format_pb2 import AnswerFormat, NumberFormat
-from comitia.v1.value_pb2 import Value
+from comitia.v1.format_pb2 import AnswerFormat, NumberFormat, Option
+from comitia.v1.value_pb2 import Ranking, Tier, Value
 
 # Format's kind -> the kind of value that it asks for.
 KIND = {
@@ -39,6 +43,25 @@ def key_of(value: Value, answer_format: AnswerFormat) -> str:
             raise ValueError("the ranking does not hold exactly the task's options")
         return ranking_key(tiers)
     return json_key(value.json) if asked == "json" else text_key(value.text)
+
+
+def options_of(answer_format: AnswerFormat) -> Sequence[Option]:
+    """What there is to choose from, or to rank; nothing where answers are free."""
+    if answer_format.WhichOneof("kind") == "ranking":
+        return answer_format.ranking.options
+    return answer_format.choice.options
+
+
+def value_of(key: str, answer_format: AnswerFormat) -> Value:
+    """The value of a key of this format."""
+    asked = answer_format.WhichOneof("kind") or "text"
+    if asked == "number":
+        return Value(number=float(key))
+    if asked == "ranking":
+        return Value(ranking=Ranking(tiers=[Tier(option_ids=tier) for tier in json.loads(key)]))
+    if asked == "choice":
+        return Value(option_id=key)
+    return Value(json=key) if asked == "json" else Value(text=key)
 
 
 def _within(number: float, bounds: NumberFormat) -> None:

@@ -28,7 +28,7 @@ from comitia.v1 import task_pb2 as comitia_dot_v1_dot_task__pb2
 from comitia.v1 import verdict_pb2 as comitia_dot_v1_dot_verdict__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63omitia/v1/panel_event.proto\x12\ncomitia.v1\x1a\x17\x63omitia/v1/answer.proto\x1a\x19\x63omitia/v1/decision.proto\x1a\x15\x63omitia/v1/task.proto\x1a\x18\x63omitia/v1/verdict.proto\"\xeb\x02\n\nPanelEvent\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12/\n\x0cpanel_opened\x18\x02 \x01(\x0b\x32\x17.comitia.v1.PanelOpenedH\x00\x12/\n\x0ctask_refused\x18\x03 \x01(\x0b\x32\x17.comitia.v1.TaskRefusedH\x00\x12/\n\x0cround_opened\x18\x04 \x01(\x0b\x32\x17.comitia.v1.RoundOpenedH\x00\x12$\n\x06\x61nswer\x18\x05 \x01(\x0b\x32\x12.comitia.v1.AnswerH\x00\x12-\n\x0btask_failed\x18\x06 \x01(\x0b\x32\x16.comitia.v1.TaskFailedH\x00\x12\x33\n\x0etask_cancelled\x18\x07 \x01(\x0b\x32\x19.comitia.v1.TaskCancelledH\x00\x12&\n\x07verdict\x18\x08 \x01(\x0b\x32\x13.comitia.v1.VerdictH\x00\x42\x07\n\x05\x65vent\"\xc2\x01\n\x0bPanelOpened\x12\x10\n\x08panel_id\x18\x01 \x01(\t\x12\x1e\n\x04task\x18\x02 \x01(\x0b\x32\x10.comitia.v1.Task\x12\x1f\n\x05seats\x18\x03 \x03(\x0b\x32\x10.comitia.v1.Seat\x12\x31\n\x0b\x61ssignments\x18\x04 \x03(\x0b\x32\x1c.comitia.v1.ListedAssignment\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x05 \x01(\x03\x12\x18\n\x10task_appended_ms\x18\x06 \x01(\x03\"}\n\x04Seat\x12\x0c\n\x04seat\x18\x01 \x01(\r\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\x15\n\ragent_version\x18\x03 \x01(\r\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x13\n\x0bprobability\x18\x06 \x01(\x01\x12\x0e\n\x06shadow\x18\x07 \x01(\x08\"K\n\x10ListedAssignment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04seat\x18\x02 \x01(\r\x12\x0e\n\x06sample\x18\x03 \x01(\r\x12\r\n\x05round\x18\x04 \x01(\r\"\xb3\x01\n\x0bTaskRefused\x12*\n\x06status\x18\x01 \x01(\x0e\x32\x1a.comitia.v1.DecisionStatus\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x1e\n\x04task\x18\x03 \x01(\x0b\x32\x10.comitia.v1.Task\x12\x18\n\x10task_appended_ms\x18\x04 \x01(\x03\x12.\n\x0b\x64\x65\x61\x64_letter\x18\x05 \x01(\x0b\x32\x19.comitia.v1.DeadLetterRef\"a\n\x0bRoundOpened\x12\x10\n\x08panel_id\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x31\n\x0b\x61ssignments\x18\x03 \x03(\x0b\x32\x1c.comitia.v1.ListedAssignment\"L\n\nTaskFailed\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12.\n\x0b\x64\x65\x61\x64_letter\x18\x02 \x01(\x0b\x32\x19.comitia.v1.DeadLetterRef\"+\n\rTaskCancelled\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63omitia/v1/panel_event.proto\x12\ncomitia.v1\x1a\x17\x63omitia/v1/answer.proto\x1a\x19\x63omitia/v1/decision.proto\x1a\x15\x63omitia/v1/task.proto\x1a\x18\x63omitia/v1/verdict.proto\"\xeb\x02\n\nPanelEvent\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12/\n\x0cpanel_opened\x18\x02 \x01(\x0b\x32\x17.comitia.v1.PanelOpenedH\x00\x12/\n\x0ctask_refused\x18\x03 \x01(\x0b\x32\x17.comitia.v1.TaskRefusedH\x00\x12/\n\x0cround_opened\x18\x04 \x01(\x0b\x32\x17.comitia.v1.RoundOpenedH\x00\x12$\n\x06\x61nswer\x18\x05 \x01(\x0b\x32\x12.comitia.v1.AnswerH\x00\x12-\n\x0btask_failed\x18\x06 \x01(\x0b\x32\x16.comitia.v1.TaskFailedH\x00\x12\x33\n\x0etask_cancelled\x18\x07 \x01(\x0b\x32\x19.comitia.v1.TaskCancelledH\x00\x12&\n\x07verdict\x18\x08 \x01(\x0b\x32\x13.comitia.v1.VerdictH\x00\x42\x07\n\x05\x65vent\"\xc2\x01\n\x0bPanelOpened\x12\x10\n\x08panel_id\x18\x01 \x01(\t\x12\x1e\n\x04task\x18\x02 \x01(\x0b\x32\x10.comitia.v1.Task\x12\x1f\n\x05seats\x18\x03 \x03(\x0b\x32\x10.comitia.v1.Seat\x12\x31\n\x0b\x61ssignments\x18\x04 \x03(\x0b\x32\x1c.comitia.v1.ListedAssignment\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x05 \x01(\x03\x12\x18\n\x10task_appended_ms\x18\x06 \x01(\x03\"\x93\x01\n\x04Seat\x12\x0c\n\x04seat\x18\x01 \x01(\r\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\x15\n\ragent_version\x18\x03 \x01(\r\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x13\n\x0bprobability\x18\x06 \x01(\x01\x12\x0e\n\x06shadow\x18\x07 \x01(\x08\x12\x14\n\x0cmodel_digest\x18\x08 \x01(\t\"K\n\x10ListedAssignment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04seat\x18\x02 \x01(\r\x12\x0e\n\x06sample\x18\x03 \x01(\r\x12\r\n\x05round\x18\x04 \x01(\r\"\xb3\x01\n\x0bTaskRefused\x12*\n\x06status\x18\x01 \x01(\x0e\x32\x1a.comitia.v1.DecisionStatus\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x1e\n\x04task\x18\x03 \x01(\x0b\x32\x10.comitia.v1.Task\x12\x18\n\x10task_appended_ms\x18\x04 \x01(\x03\x12.\n\x0b\x64\x65\x61\x64_letter\x18\x05 \x01(\x0b\x32\x19.comitia.v1.DeadLetterRef\"a\n\x0bRoundOpened\x12\x10\n\x08panel_id\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x31\n\x0b\x61ssignments\x18\x03 \x03(\x0b\x32\x1c.comitia.v1.ListedAssignment\"L\n\nTaskFailed\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12.\n\x0b\x64\x65\x61\x64_letter\x18\x02 \x01(\x0b\x32\x19.comitia.v1.DeadLetterRef\"+\n\rTaskCancelled\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,16 +39,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PANELEVENT']._serialized_end=509
   _globals['_PANELOPENED']._serialized_start=512
   _globals['_PANELOPENED']._serialized_end=706
-  _globals['_SEAT']._serialized_start=708
-  _globals['_SEAT']._serialized_end=833
-  _globals['_LISTEDASSIGNMENT']._serialized_start=835
-  _globals['_LISTEDASSIGNMENT']._serialized_end=910
-  _globals['_TASKREFUSED']._serialized_start=913
-  _globals['_TASKREFUSED']._serialized_end=1092
-  _globals['_ROUNDOPENED']._serialized_start=1094
-  _globals['_ROUNDOPENED']._serialized_end=1191
-  _globals['_TASKFAILED']._serialized_start=1193
-  _globals['_TASKFAILED']._serialized_end=1269
-  _globals['_TASKCANCELLED']._serialized_start=1271
-  _globals['_TASKCANCELLED']._serialized_end=1314
+  _globals['_SEAT']._serialized_start=709
+  _globals['_SEAT']._serialized_end=856
+  _globals['_LISTEDASSIGNMENT']._serialized_start=858
+  _globals['_LISTEDASSIGNMENT']._serialized_end=933
+  _globals['_TASKREFUSED']._serialized_start=936
+  _globals['_TASKREFUSED']._serialized_end=1115
+  _globals['_ROUNDOPENED']._serialized_start=1117
+  _globals['_ROUNDOPENED']._serialized_end=1214
+  _globals['_TASKFAILED']._serialized_start=1216
+  _globals['_TASKFAILED']._serialized_end=1292
+  _globals['_TASKCANCELLED']._serialized_start=1294
+  _globals['_TASKCANCELLED']._serialized_end=1337
 # @@protoc_insertion_point(module_scope)

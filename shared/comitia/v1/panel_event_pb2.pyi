@@ -47,7 +47,7 @@ class PanelOpened(_message.Message):
     def __init__(self, panel_id: _Optional[str] = ..., task: _Optional[_Union[_task_pb2.Task, _Mapping]] = ..., seats: _Optional[_Iterable[_Union[Seat, _Mapping]]] = ..., assignments: _Optional[_Iterable[_Union[ListedAssignment, _Mapping]]] = ..., deadline_ms: _Optional[int] = ..., task_appended_ms: _Optional[int] = ...) -> None: ...
 
 class Seat(_message.Message):
-    __slots__ = ("seat", "agent", "agent_version", "role", "reason", "probability", "shadow")
+    __slots__ = ("seat", "agent", "agent_version", "role", "reason", "probability", "shadow", "model_digest")
     SEAT_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
     AGENT_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -55,6 +55,7 @@ class Seat(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     SHADOW_FIELD_NUMBER: _ClassVar[int]
+    MODEL_DIGEST_FIELD_NUMBER: _ClassVar[int]
     seat: int
     agent: str
     agent_version: int
@@ -62,7 +63,8 @@ class Seat(_message.Message):
     reason: str
     probability: float
     shadow: bool
-    def __init__(self, seat: _Optional[int] = ..., agent: _Optional[str] = ..., agent_version: _Optional[int] = ..., role: _Optional[str] = ..., reason: _Optional[str] = ..., probability: _Optional[float] = ..., shadow: _Optional[bool] = ...) -> None: ...
+    model_digest: str
+    def __init__(self, seat: _Optional[int] = ..., agent: _Optional[str] = ..., agent_version: _Optional[int] = ..., role: _Optional[str] = ..., reason: _Optional[str] = ..., probability: _Optional[float] = ..., shadow: _Optional[bool] = ..., model_digest: _Optional[str] = ...) -> None: ...
 
 class ListedAssignment(_message.Message):
     __slots__ = ("id", "seat", "sample", "round")
