@@ -9,6 +9,7 @@ from comitia.v1.decision_pb2 import Decision, DecisionStatus
 from comitia.v1.feedback_pb2 import Feedback
 from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia.v1.policy_pb2 import METHOD_PLURALITY
+from comitia.v1.weights_pb2 import WEIGHTS_BASIS_FEEDBACK, Weights
 from tests.unit.cli_support import NAMES, Panel
 
 SKILL = "opinions"
@@ -50,6 +51,25 @@ class Recorded(Panel):
             writer = await self.writer()
             topic = NAMES.topic("panel-events")
             await (await writer.send(Outgoing(topic, b"\xff", b"t", (), 0)))
+
+        asyncio.run(put())
+
+    def weigh(self, version: int, accurate: str, folded: Mapping[int, int]) -> None:
+        """A version of the weights that believes one agent alone. `folded`: next offset of each
+        partition of `feedback` that it rests on.
+        """
+        record = Weights(skill=SKILL, version=version, basis=WEIGHTS_BASIS_FEEDBACK, temperature=1)
+        for agent, digest in ((accurate, "sha256:1"), ("", "")):
+            weight = 5.0 if agent else 0.1
+            record.agents.add(agent=agent, model_digest=digest, weight=weight, accuracy=0.6)
+        record.feedback_offsets.update(folded)
+
+        async def put() -> None:
+            for key in (f"{SKILL}@{version}", SKILL):
+                writer = await self.writer()
+                value = record.SerializeToString()
+                topic = NAMES.topic("weights")
+                await (await writer.send(Outgoing(topic, value, key.encode(), (), 0)))
 
         asyncio.run(put())
 

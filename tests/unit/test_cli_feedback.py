@@ -168,6 +168,7 @@ def test_a_table_is_sent_but_for_its_bad_lines(tmp_path: Path) -> None:
     assert found["t-3"].correct.text == "yes, on\nbalance"
     for line in (5, 6, 7, 8, 9):
         assert f"line {line}: " in done.stderr
+    assert "line 8: not UTF-8 text" in done.stderr
     assert "3 sent, 5 lines refused" in done.stderr
     printed = [json.loads(line)["taskId"] for line in done.stdout.splitlines()]
     assert printed == ["t-1", "t-2", "t-3"]

@@ -2,6 +2,7 @@
 are those of the aggregator's own rules.
 """
 
+import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,10 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from comitia.v1.decision_pb2 import Decision
+from comitia_cli.client.comparing import Comparison
+from comitia_cli.output import TextConsole
+from comitia_cli.show.comparison import comparison_view
 from tests.unit.redecide_world import Recorded
 
 # Two lukewarm for yes, one certain of no: a plurality says yes, a pool says no.
@@ -90,6 +95,53 @@ def test_what_is_not_decided_yet_and_what_is_no_event_are_counted() -> None:
     log.spoil()
     found = figures(ask(log))
     assert (found["tasks"], found["unread"]) == (1, 1)
+
+
+def test_weights_of_a_version_decide_and_the_feedback_they_know_is_counted_apart() -> None:
+    log = Recorded()
+    for number in range(8):
+        log.tell(f"t-{number}", SPLIT)
+        log.right(f"t-{number}", "no")
+    places = {record.key: (record.partition, record.offset) for record in log.records("feedback")}
+    known = [partition for partition, offset in places.values() if offset == 0]
+    log.weigh(1, "ada", dict.fromkeys(known, 1))
+    log.weigh(2, "cy", dict.fromkeys(known, 1))
+    # The newest weights trust cy, who says no; those before trusted ada, who says yes.
+    newest = figures(ask(log, "--policy", "learned"))
+    former = figures(ask(log, "--policy", "learned", "--weights-version", "1"))
+    assert (newest["agree"], former["agree"]) == (0, 8)
+    judged, fitted = newest["judged"], newest["judged_by_feedback_the_weights_were_fitted_to"]
+    assert isinstance(judged, dict)
+    assert isinstance(fitted, dict)
+    assert (fitted["asked"], judged["asked"]) == (len(known), 8 - len(known))
+    assert (judged["recorded"], judged["redecided"]) == (0, 8 - len(known))
+    # By plurality no weights are at work, so no feedback flatters.
+    assert figures(ask(log))["judged_by_feedback_the_weights_were_fitted_to"] == {}
+
+
+def test_what_the_method_cannot_count_is_left_out_and_what_it_lacks_is_told() -> None:
+    log = Recorded()
+    for number in range(3):
+        log.tell(f"t-{number}", UNANIMOUS)
+    assert figures(ask(log, "--policy", "learned"))["unweighed"] == 3
+    done = ask(log, "--policy", "median")
+    assert done.exit_code == 2
+    assert "left out: the method cannot count" in done.stderr
+
+
+def test_a_person_reads_the_two_side_by_side() -> None:
+    found = Comparison()
+    recorded, redecided = Decision(), Decision()
+    recorded.value.option_id, redecided.value.option_id = "no", "yes"
+    for _ in range(10):
+        found.add(recorded, redecided, False)
+        found.judge(recorded, redecided, redecided.value, False)
+    out = io.StringIO()
+    TextConsole(file=out, width=120).print(comparison_view(found))
+    text = " ".join(out.getvalue().split())
+    assert "0 of 10 agree" in text
+    assert "0 of 10 (0.0%) 10 of 10 (100.0%) +100.0 points" in text
+    assert "10 put right, 0 put wrong" in text
 
 
 def test_a_version_that_is_not_kept_is_told() -> None:

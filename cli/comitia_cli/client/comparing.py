@@ -54,7 +54,9 @@ class Judged:
 @dataclass
 class Comparison:
     """`calls`: answers that were waited for. `cut_short`: tasks in which the other policy would
-    have waited for answers that were never given. `without_decision`, `without_panel`: tasks that
+    have waited for answers that were never given. `unweighed`: those whose skill has no weights
+    for the method, so that a simpler one counted. `unsuited`: tasks left out, as the method cannot
+    count their answers. `without_decision`, `without_panel`: tasks that
     stand in one of the two topics alone, since the time that was asked for.
     """
 
@@ -65,6 +67,8 @@ class Comparison:
     recorded_calls: int = 0
     redecided_calls: int = 0
     cut_short: int = 0
+    unweighed: int = 0
+    unsuited: int = 0
     without_decision: int = 0
     without_panel: int = 0
     unread: int = 0

@@ -12,6 +12,7 @@ from comitia.ports import Record, TopicPartition
 from comitia.v1.decision_pb2 import Decision, DecisionStatus
 from comitia.v1.feedback_pb2 import Feedback
 from comitia.v1.weights_pb2 import Weights
+from comitia.weights_table import skill_weights
 from comitia_aggregator.state import Rules
 from comitia_cli.client.comparing import Comparison
 from comitia_cli.client.policies import Change
@@ -82,13 +83,14 @@ def _key(weights: Weights, version: int) -> str:
 
 
 async def pairs(
-    session: Session, wanted: Wanted, into: Comparison
+    session: Session, wanted: Wanted, weights: Mapping[str, Weights], into: Comparison
 ) -> AsyncIterator[Pair]:
     """Every task that has a recorded vote and a panel since then, one partition after the other;
     what has only one of them is counted.
     """
     said = await _feedback(session, wanted.since_ms)
-    rules = Rules(session.names.topic("decisions"))
+    tables = {skill: skill_weights(record) for skill, record in weights.items() if record.agents}
+    rules = Rules(session.names.topic("decisions"), weights=tables)
     events, decisions = await session.topic("panel-events"), await session.topic("decisions")
     for number in range(decisions.partitions):
         recorded = await _decisions(session, TopicPartition(decisions.name, number), wanted)
@@ -102,10 +104,18 @@ async def pairs(
                 continue
             former, at_ms = recorded.pop(decision.task_id)
             if former.status in _VOTED and decision.status in _VOTED:
+                into.unweighed += _unweighed(wanted.change, decision)
                 cut_short = folded.at_deadline and at_ms < folded.deadline_ms
                 yield Pair(former, decision, cut_short, said.get(decision.task_id))
-        into.without_panel += sum(one.status in _VOTED for one, _ in recorded.values())
+        rest = [one for one, _ in recorded.values() if one.status in _VOTED]
+        into.unsuited += sum(one.task_id in fold.unsuited for one in rest)
+        into.without_panel += sum(one.task_id not in fold.unsuited for one in rest)
         into.unread += fold.unread
+
+
+def _unweighed(change: Change, decision: Decision) -> bool:
+    """Whether a simpler method counted than the one that was asked for."""
+    return "method" in change.names and decision.method not in (0, change.policy.method)
 
 
 def fitted(weights: Mapping[str, Weights], pair: Pair) -> bool:

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from comitia.effects import Effect, Publish, Recorded, Timer
 from comitia.errors import Poison
+from comitia.methods import takes
 from comitia.ports import Record
 from comitia.v1.decision_pb2 import Decision
 from comitia.v1.panel_event_pb2 import PanelEvent
+from comitia.v1.task_pb2 import Task
 from comitia_aggregator.state import Rules, TaskState
 from comitia_aggregator.step import step
 from comitia_cli.client.policies import Change
@@ -35,7 +37,9 @@ class Folded:
 
 
 class Refold:
-    """The fold of one partition."""
+    """The fold of one partition. `unread`: records that are no events; `unsuited`: tasks whose
+    answers the other method cannot count.
+    """
 
     def __init__(self, change: Change, rules: Rules) -> None:
         self._change = change
@@ -45,6 +49,7 @@ class Refold:
         self._done: set[str] = set()
         self._since_sweep = 0
         self.unread = 0
+        self.unsuited: set[str] = set()
 
     def add(self, record: Record) -> Iterator[Folded]:
         """Fold one record: what is decided with it, or at a deadline before it."""
@@ -77,6 +82,11 @@ class Refold:
         if event.HasField("panel_opened") and event.task_id not in self._deadlines:
             task = event.panel_opened.task
             task.policy.CopyFrom(self._change.on(task.policy))
+            if not _suited(task):
+                self.unsuited.add(event.task_id)
+                self._open.pop(event.task_id, None)
+                self._done.add(event.task_id)
+                return
             self._deadlines[event.task_id] = event.panel_opened.deadline_ms
         said = Recorded(event, record.topic, record.partition, record.offset, record.timestamp_ms)
         before = self._open.pop(event.task_id, None)
@@ -97,3 +107,7 @@ class Refold:
         for effect in effects:
             if isinstance(effect, Publish) and isinstance(effect.message, Decision):
                 yield Folded(effect.message, deadline_ms, at_deadline)
+
+
+def _suited(task: Task) -> bool:
+    return takes(task.policy.method, task.format.WhichOneof("kind") or "text")

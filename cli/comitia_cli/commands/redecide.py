@@ -48,6 +48,11 @@ def redecide(
     wanted = Wanted(read_change(policy), since_ms, skill, weights_version)
     printer = Printer(json)
     found = run(_compare(shell_of(ctx), bootstrap, wanted, printer))
+    if not found.tasks and found.unsuited:
+        raise ConfigError(
+            f"all {found.unsuited} votes are left out: the method cannot count answers of their"
+            " kind; docs/consensus.md lists which takes which"
+        )
     if not found.tasks:
         raise ConfigError(
             f"no vote was recorded since {since}"
@@ -69,7 +74,7 @@ async def compare(session: Session, wanted: Wanted, printer: Printer) -> Compari
     """The comparison; tasks that come out otherwise are shown as they are found."""
     weights = await weights_of(session, wanted.version)
     found, changes = Comparison(), 0
-    async for pair in pairs(session, wanted, found):
+    async for pair in pairs(session, wanted, weights, found):
         alike = found.add(pair.recorded, pair.redecided, pair.cut_short)
         right = None
         if pair.said is not None:

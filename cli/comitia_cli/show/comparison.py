@@ -71,6 +71,8 @@ def _remarks(found: Comparison) -> list[str]:
             " had been told to stop. Tasks with waitForAll compare in full"
         )
     for count, words in (
+        (found.unweighed, "counted by a simpler method: their skill has no weights for this one"),
+        (found.unsuited, "left out: the method cannot count answers of their kind"),
         (found.without_decision, "not decided yet"),
         (found.without_panel, "decided since then, but opened before: left out"),
         (found.unread, "records that are no panel events: passed over"),
