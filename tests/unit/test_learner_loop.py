@@ -5,11 +5,13 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from comitia.errors import Retryable
+from comitia.errors import Fenced, Retryable
 from comitia.ports import ReaderSpec, TopicPartition
 from comitia.runtime.context import Runtime
 from comitia.runtime.leader import run_leader
 from comitia.runtime.leader_spec import LeaderSpec, Publication
+from comitia.runtime.membership import Membership
+from comitia.runtime.term import Term
 from comitia.v1.dead_letter_pb2 import DeadLetter
 from comitia.v1.feedback_pb2 import Feedback
 from comitia.v1.weights_pb2 import Weights
@@ -53,11 +55,14 @@ class Story:
 
         simulate(self.world, whole())
 
+    @staticmethod
+    def spec() -> LeaderSpec:
+        rules = Rules(WEIGHTS, Bounds())
+        return LeaderSpec(GROUP, lambda: Learner(rules), lambda _: None, here)
+
     def start(self, name: str, **changes: Any) -> Runtime:
         runtime = self.world.runtime("learner", **changes)
-        rules = Rules(WEIGHTS, Bounds())
-        spec = LeaderSpec(GROUP, lambda: Learner(rules), lambda _: None, here)
-        self.running[name] = runtime, asyncio.create_task(run_leader(runtime, spec))
+        self.running[name] = runtime, asyncio.create_task(run_leader(runtime, self.spec()))
         return runtime
 
     async def live(self, name: str) -> Runtime:
@@ -148,6 +153,32 @@ def test_of_two_learners_one_writes_and_the_other_takes_over() -> None:
     s.run(story)
 
 
+def test_who_leads_a_second_time_ends_the_term_of_who_does_not_know() -> None:
+    s = Story()
+
+    async def lead(name: str) -> asyncio.Task[None]:
+        runtime = s.world.runtime("learner")
+        member = Membership(runtime, GROUP, (FEEDBACK, DECISIONS))
+        term = Term(runtime, s.spec(), TopicPartition(WEIGHTS, 0), member)
+        live = asyncio.Event()
+        running = asyncio.create_task(term.run(live.set), name=name)
+        await live.wait()
+        return running
+
+    async def story() -> None:
+        first = await lead("first")
+        await s.teach(0, 30)
+        await until(lambda: s.feedback_count() == 30)
+        second = await lead("second")
+        await s.teach(30, 60)
+        await until(lambda: s.feedback_count() == 60 and first.done())
+        assert isinstance(first.exception(), Fenced)
+        assert s.versions() == list(range(1, s.newest().version + 1))
+        second.cancel()
+
+    s.run(story)
+
+
 def test_a_writer_that_was_fenced_does_not_write_and_begins_anew() -> None:
     s = Story()
 
@@ -198,6 +229,8 @@ def test_refused_feedback_is_in_the_dead_letters_once_whatever_happens_then() ->
             await s.world.write(FEEDBACK, told.task_id, told, 0)
         await s.world.write(FEEDBACK, "t0", b"\xff\xff", 0)
         await until(lambda: len(s.world.records(LETTERS)) == 5)
+        await s.teach(3, 5)
+        await until(lambda: s.feedback_count() == 5)
         for _ in range(2):
             await s.kill("a")
             await s.live("a")
@@ -208,7 +241,7 @@ def test_refused_feedback_is_in_the_dead_letters_once_whatever_happens_then() ->
         ]  # fmt: skip
         assert "'maybe' is none of the task's options" in letters[3].error
         assert {letter.task_id for letter in letters} == {"t0", "t9"}
-        assert s.feedback_count() == 3
+        assert s.feedback_count() == 5
         runtimes = [runtime for runtime, _ in s.running.values()]
         assert measured.of(runtimes, "comitia_feedback_total", "refused") == 0
         original = Feedback.FromString(letters[0].value)

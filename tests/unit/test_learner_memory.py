@@ -5,10 +5,10 @@ import random
 import pytest
 
 from comitia.consensus.weights import SkillWeights
-from comitia_learner import memory
+from comitia_learner import memory, record
 from comitia_learner.example import keep
 from comitia_learner.judging import judge, panel_of
-from comitia_learner.record import RECORD_BYTES_MAX, snapshot_of, version_of
+from comitia_learner.record import snapshot_of, version_of
 from comitia_learner.skill import EXAMPLES_BYTES_MAX, Bounds, Skill
 from tests.unit.learner_world import choice, decision_on
 
@@ -116,6 +116,18 @@ def test_a_record_fits_its_topic_with_all_that_a_skill_may_keep() -> None:
     kept = len(skill.examples)
     assert sum(one.size_bytes for one in skill.oldest_first()) <= EXAMPLES_BYTES_MAX
     weights = SkillWeights(1, {}, skill.fit().prior, 0.0, False)
-    record = snapshot_of(version_of("s", 1, skill, weights), skill, {}, {})
-    assert record.ByteSize() <= RECORD_BYTES_MAX
+    made = snapshot_of(version_of("s", 1, skill, weights), skill, {}, {})
+    assert made.ByteSize() <= record.RECORD_BYTES_MAX
     assert len(skill.examples) == kept > 300
+
+
+def test_what_does_not_fit_all_the_same_is_given_up_from_the_oldest(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    skill = fold(Skill(Bounds()), facts(200))
+    version = version_of("s", 1, skill, skill.fit())
+    monkeypatch.setattr(record, "RECORD_BYTES_MAX", 2_500)
+    assert snapshot_of(version, skill, {}, {}).ByteSize() <= 2_500
+    left = [one.task_id for one in skill.oldest_first()]
+    assert left == [f"t{number}" for number in range(200 - len(left), 200)]
+    assert "judged tasks are given up" in caplog.text

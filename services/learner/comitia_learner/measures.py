@@ -45,14 +45,14 @@ class Measures:
 
 
 def in_words(weights: Weights) -> str:
-    """One line: `weights of 'sentiment', version 12: fitted to 340 feedbacks; of 6 agents anna is
-    right in 91%, eve is right in 55% of the votes (estimates)`.
+    """One line: `weights of 'sentiment', version 12: fitted to 340 pieces of feedback; of 6
+    agents anna is right in 91%, eve is right in 55% of the votes (estimates)`.
     """
     basis = (
-        f"fitted to {weights.feedback_count} feedbacks"
+        f"fitted to {weights.feedback_count} pieces of feedback"
         if _learned(weights)
         else f"from how agents agree in {weights.decision_count} decisions, with "
-        f"{weights.feedback_count} feedbacks so far"
+        f"{weights.feedback_count} pieces of feedback so far"
     )
     agents = sorted(
         (agent for agent in weights.agents if agent.agent),

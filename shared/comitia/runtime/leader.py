@@ -115,10 +115,12 @@ class _Leader:
         self._member.assigned()
         if self._connected.is_set():
             self._reader.pause(partitions)
-        self._runtime.health.set(CONDITION, None)
-        if self._tp in partitions and not self._runtime.stop.is_set():
-            former, self._leaving = self._leaving, None
-            self._leading = self._group.create_task(self._lead(former))
+        if self._tp not in partitions or self._runtime.stop.is_set():
+            # Standing by is all that is asked of it.
+            self._runtime.health.set(CONDITION, None)
+            return
+        former, self._leaving = self._leaving, None
+        self._leading = self._group.create_task(self._lead(former))
 
     def _revoked(self, _: Partitions) -> None:
         if self._leading is not None:
