@@ -54,9 +54,12 @@ class Recorded(Panel):
 
         asyncio.run(put())
 
-    def weigh(self, version: int, accurate: str, folded: Mapping[int, int]) -> None:
+    def weigh(
+        self, version: int, accurate: str, folded: Mapping[int, int], *, newest: bool
+    ) -> None:
         """A version of the weights that believes one agent alone. `folded`: next offset of each
-        partition of `feedback` that it rests on.
+        partition of `feedback` that it rests on. A compacted topic has only the `newest` under the
+        skill alone.
         """
         record = Weights(skill=SKILL, version=version, basis=WEIGHTS_BASIS_FEEDBACK, temperature=1)
         for agent, digest in ((accurate, "sha256:1"), ("", "")):
@@ -64,14 +67,14 @@ class Recorded(Panel):
             record.agents.add(agent=agent, model_digest=digest, weight=weight, accuracy=0.6)
         record.feedback_offsets.update(folded)
 
-        async def put() -> None:
-            for key in (f"{SKILL}@{version}", SKILL):
-                writer = await self.writer()
-                value = record.SerializeToString()
-                topic = NAMES.topic("weights")
-                await (await writer.send(Outgoing(topic, value, key.encode(), (), 0)))
+        async def put(key: str, record: Weights) -> None:
+            writer = await self.writer()
+            topic, value = NAMES.topic("weights"), record.SerializeToString()
+            await (await writer.send(Outgoing(topic, value, key.encode(), (), 0)))
 
-        asyncio.run(put())
+        asyncio.run(put(f"{SKILL}@{version}", record))
+        if newest:
+            asyncio.run(put(SKILL, record))
 
     async def _put(self, task_id: str, events: Sequence[PanelEvent], decision: Decision) -> None:
         for event in events:

@@ -104,8 +104,8 @@ def test_weights_of_a_version_decide_and_the_feedback_they_know_is_counted_apart
         log.right(f"t-{number}", "no")
     places = {record.key: (record.partition, record.offset) for record in log.records("feedback")}
     known = [partition for partition, offset in places.values() if offset == 0]
-    log.weigh(1, "ada", dict.fromkeys(known, 1))
-    log.weigh(2, "cy", dict.fromkeys(known, 1))
+    log.weigh(1, "ada", dict.fromkeys(known, 1), newest=False)
+    log.weigh(2, "cy", dict.fromkeys(known, 1), newest=True)
     # The newest weights trust cy, who says no; those before trusted ada, who says yes.
     newest = figures(ask(log, "--policy", "learned"))
     former = figures(ask(log, "--policy", "learned", "--weights-version", "1"))
