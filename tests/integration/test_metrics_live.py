@@ -16,8 +16,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
-from comitia.ports import Outgoing
+from comitia.ports import Outgoing, ReaderSpec
 from comitia.telemetry import metrics as m
+from comitia.topics import Names
+from comitia.v1.decision_pb2 import Decision
+from comitia.v1.feedback_pb2 import Feedback
 from comitia.v1.format_pb2 import AnswerFormat, TextFormat
 from comitia.v1.input_pb2 import Input
 from comitia.v1.task_pb2 import Task
@@ -27,7 +30,7 @@ from tests.integration.panel_support import ROOT, Client, Processes
 from tests.integration.test_agent_panel import DECODER, OURS, built, review
 from tests.telemetry.sink import Sink, listening
 
-SERVICES = ("router", "aggregator", "agent")
+SERVICES = ("router", "aggregator", "agent", "learner")
 # What a run in which nothing goes wrong has none of. Unit tests, and the live dashboards, have.
 UNUSUAL = {
     m.ANSWERS_DROPPED: "every answer is in time, and there is one of each",
@@ -66,9 +69,9 @@ class Panel:
 def panel(
     broker: str, cache_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Panel]:
-    """Router, aggregator and three agents on one model, who push to a sink, too."""
+    """All services, with three agents on one model, who push to a sink, too."""
     built(DECODER, cache_dir)
-    first = free_ports(3)
+    first = free_ports(len(SERVICES))
     ports = {service: first + n for n, service in enumerate(SERVICES)}
     folder = tmp_path_factory.mktemp("metrics")
     with listening() as sink, Processes(folder, broker, cache_dir) as processes:
@@ -107,15 +110,38 @@ async def _tasks(panel: Panel) -> None:
         )
         writer = await client.log.writer()
         await (await writer.send(Outgoing(names.topic("tasks"), b"\xff\xff", b"unreadable")))
+        told = await _feedback_on_a_choice(client, names)
+        await (await writer.send(Outgoing(names.topic("feedback"), told.SerializeToString())))
         await writer.close()
         for _ in range(ATTEMPTS_MAX):
             panel.processes.check()
-            if "comitia_dead_letters" in panel.scrape("router"):
+            learned = "comitia_weights_version" in panel.scrape("learner")
+            if learned and "comitia_dead_letters" in panel.scrape("router"):
                 return
             await asyncio.sleep(0.5)
-        raise AssertionError("the unreadable task was not kept")
+        raise AssertionError("the unreadable task was not kept, or nothing was learned")
     finally:
         await client.close()
+
+
+async def _feedback_on_a_choice(client: Client, names: Names) -> Feedback:
+    """That what was decided is right, of a task that had options."""
+    reader = await client.log.reader(ReaderSpec((names.topic("decisions"),)))
+    try:
+        for _ in range(ATTEMPTS_MAX):
+            for record in await reader.fetch(500, 500):
+                decision = Decision.FromString(record.value or b"")
+                if decision.value.option_id:
+                    return Feedback(
+                        id="f",
+                        task_id=decision.task_id,
+                        decision_partition=record.partition,
+                        decision_offset=record.offset,
+                        correct=decision.value,
+                    )
+    finally:
+        await reader.close()
+    raise AssertionError("no option was decided for")
 
 
 def test_every_metric_is_exposed_by_its_services_under_its_names(live: Panel) -> None:
