@@ -49,8 +49,8 @@ ACCURACY_STRENGTH = 10.0
 
 # Precision of s and t: a standard deviation of 0.7.
 _LINE_PRECISION = 2.0
-# Gamma prior of p: the precision is likely about A / B, that is a standard deviation of 0.35 nats.
-_GAMMA_A, _GAMMA_B = 2.0, 0.25
+# Gamma prior of p: the precision is likely about A / B, that is a standard deviation of 0.22 nats.
+_GAMMA_A, _GAMMA_B = 2.0, 0.1
 _EVIDENCE_ROUNDS = 6
 
 
@@ -101,37 +101,41 @@ def fit(
     of those known, at least 0; 1 where none is known.
     """
     usable = [one for one in examples if one.correct in one.options and _cast(one)]
-    accuracy = _accuracies(usable, accuracies)
-    voters = tuple(sorted(accuracy))
-    estimates = [_bounded(accuracies.get(voter)) for voter in voters]
-    odds = np.array([log_odds(estimate, options_count) for estimate in estimates])
+    judged = _judged(usable)
+    estimates = {v: _bounded(accuracies.get(v)) for v in sorted({*accuracies, *judged})}
+    odds = {voter: log_odds(estimate, options_count) for voter, estimate in estimates.items()}
+    accuracy = {
+        voter: (ACCURACY_STRENGTH * estimate + sum(judged.get(voter, ())))
+        / (ACCURACY_STRENGTH + len(judged.get(voter, ())))
+        for voter, estimate in estimates.items()
+    }
     if len(usable) < EXAMPLES_MIN:
-        return _skill(
-            {v: (float(one), 0.0) for v, one in zip(voters, odds, strict=True)}, accuracy, None
-        )
-    layout = _Layout(voters, _probable(usable), odds)
-    questions = _questions(usable, layout)
+        return _skill({voter: (one, 0.0) for voter, one in odds.items()}, accuracy, None)
+    # Whoever was never judged is on the line, and needs no column.
+    voters = tuple(voter for voter in odds if voter in judged)
+    given = [_stated(one) for one in usable]
+    probable = tuple(sorted(set().union(*given)))
+    layout = _Layout(voters, probable, np.array([odds[voter] for voter in voters]))
+    questions = _questions(usable, given, layout)
     prior, found = _evidence(questions, layout)
     temperature = _temperature(questions, prior, found)
-    return _skill(_coefficients(layout, found), accuracy, temperature)
+    scale, constant = found[-2:].tolist()
+    line = {voter: (scale * one + constant, 0.0) for voter, one in odds.items()}
+    return _skill(line | _coefficients(layout, found), accuracy, temperature)
 
 
 def _cast(example: Example) -> bool:
     return any(ballot.choice in example.options for ballot in example.votes.values())
 
 
-def _accuracies(examples: Sequence[Example], estimates: Mapping[str, float]) -> dict[str, float]:
-    """Share of right answers by voter, (0, 1): its estimate and its judged ballots together."""
-    judged: dict[str, list[bool]] = {voter: [] for voter in estimates}
+def _judged(examples: Sequence[Example]) -> dict[str, list[bool]]:
+    """Voter -> whether each of its ballots was right."""
+    judged: dict[str, list[bool]] = {}
     for example in examples:
         for voter, ballot in example.votes.items():
             if ballot.choice in example.options:
                 judged.setdefault(voter, []).append(ballot.choice == example.correct)
-    return {
-        voter: (ACCURACY_STRENGTH * _bounded(estimates.get(voter)) + sum(right))
-        / (ACCURACY_STRENGTH + len(right))
-        for voter, right in judged.items()
-    }
+    return judged
 
 
 def _bounded(accuracy: float | None) -> float:
@@ -140,39 +144,33 @@ def _bounded(accuracy: float | None) -> float:
     return max(ACCURACY_MIN, min(1.0 - ACCURACY_MIN, accuracy))
 
 
-def _probable(examples: Sequence[Example]) -> tuple[str, ...]:
-    """The voters who have stated probabilities."""
-    return tuple(
-        sorted(
-            {
-                voter
-                for example in examples
-                for voter, ballot in example.votes.items()
-                if ballot.choice in example.options
-                and stated(ballot.probabilities, example.options)
-            }
-        )
-    )
+def _stated(example: Example) -> dict[str, Mapping[str, float]]:
+    """Voter -> the usable probabilities of its ballot, where it has some."""
+    found = {
+        voter: stated(ballot.probabilities, example.options)
+        for voter, ballot in example.votes.items()
+        if ballot.probabilities and ballot.choice in example.options
+    }
+    return {voter: given for voter, given in found.items() if given}
 
 
-def _questions(examples: Sequence[Example], layout: _Layout) -> Questions:
+def _questions(
+    examples: Sequence[Example], given: Sequence[Mapping[str, Mapping[str, float]]], layout: _Layout
+) -> Questions:
     starts = np.cumsum([0, *(len(example.options) for example in examples)])
     features = np.zeros((int(starts[-1]), layout.count))
     votes = {voter: column for column, voter in enumerate(layout.voters)}
     logs = {voter: len(votes) + column for column, voter in enumerate(layout.probable)}
     right = []
-    for example, start in zip(examples, starts.tolist(), strict=False):
+    for example, words, start in zip(examples, given, starts[:-1].tolist(), strict=True):
         rows = {option: start + place for place, option in enumerate(example.options)}
         right.append(rows[example.correct])
         for voter, ballot in example.votes.items():
-            if ballot.choice is None or ballot.choice not in rows:
-                continue
-            features[rows[ballot.choice], votes[voter]] = 1.0
-            for option, row in rows.items() if voter in logs else ():
-                given = stated(ballot.probabilities, example.options)
-                if given:
-                    share = max(given.get(option, 0.0), PROBABILITY_FLOOR)
-                    features[row, logs[voter]] = math.log(share)
+            if ballot.choice in example.options:
+                features[rows[ballot.choice], votes[voter]] = 1.0
+        for voter, shares in words.items():
+            ordered = [max(shares.get(option, 0.0), PROBABILITY_FLOOR) for option in rows]
+            features[start : start + len(rows), logs[voter]] = np.log(ordered)
     features[:, -2] = features[:, : len(votes)] @ layout.odds
     features[:, -1] = features[:, : len(votes)].sum(axis=1)
     return Questions(features, starts[:-1], np.array(right))

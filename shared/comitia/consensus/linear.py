@@ -52,7 +52,7 @@ def decide(
     """The option of the highest score. `temperature` 0, or unusable: T is 1, and the outcome names
     no probability.
     """
-    by_voter, cast, abstained = _sorted_by_voter(ballots, options)
+    by_voter, cast, abstained = _cast_by_voter(ballots, options)
     if not cast:
         return lead({}, 0, abstained)
     parts = _parts(by_voter, options, coefficients)
@@ -89,7 +89,7 @@ def settled(
     its lead in the shares is at least (1 - exp(-g / T)) / k. A value that nobody has named yet is a
     rival of score 0.
     """
-    by_voter, cast, _ = _sorted_by_voter(ballots, options)
+    by_voter, cast, _ = _cast_by_voter(ballots, options)
     if not cast:
         return False
     parts = _parts(by_voter, options, coefficients)
@@ -116,8 +116,10 @@ def settled(
             part = parts.get(voter, {})
             apart = part.get(leader, 0.0) - (part.get(rival, 0.0) if rival is not None else 0.0)
             lowest.append((before * apart - more * most) / (before + more))
-        gap = math.fsum(lowest) / _scale(temperature)
-        if gap <= 0.0 or -math.expm1(-gap) / count <= TIE_TOLERANCE + ROUNDING:
+        gap = math.fsum(lowest)
+        if gap <= ROUNDING:
+            return False
+        if -math.expm1(-gap / _scale(temperature)) / count <= TIE_TOLERANCE + ROUNDING:
             return False
     return True
 
@@ -133,7 +135,7 @@ def usable(temperature: float) -> bool:
     return math.isfinite(temperature) and temperature > 0.0
 
 
-def _sorted_by_voter(
+def _cast_by_voter(
     ballots: Iterable[Ballot], options: Sequence[str]
 ) -> tuple[dict[str, list[Ballot]], int, int]:
     """The ballots cast, by voter; their number; the abstentions."""

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from comitia.values import value
 
 # What a vote weighs at most, either way, in nats: far beyond any honest weight, and small enough
-# that no sum of such weights overflows.
-WEIGHT_MAX = 1e6
+# that sums of such weights round by less than `ballots.ROUNDING`.
+WEIGHT_MAX = 1e3
 
 # An accuracy is taken for at least this and at most 1 minus this, so that its log-odds stay within
 # 6.9: no voter is certain because it has not been seen to fail yet.
