@@ -46,7 +46,7 @@ from comitia_cli.output import TextConsole, as_dict, as_json
 from comitia_cli.show import decision as shown
 from comitia_cli.show import letters as shown_letters
 from comitia_router.handler import Router
-from comitia_router.validate import Limits
+from comitia_router.limits import Limits
 from tests.sim.events import APPENDED_MS
 from tests.sim.processes import NAMES, Quiet
 

@@ -26,7 +26,7 @@ from comitia.v1.task_pb2 import Task
 from comitia_aggregator.state import Rules, TaskState
 from comitia_aggregator.step import step
 from comitia_router.handler import Router
-from comitia_router.validate import Limits
+from comitia_router.limits import Limits
 from tests.sim.corpus import cards, commands, events, heartbeats, tasks
 from tests.sim.events import (
     APPENDED_MS,

@@ -24,7 +24,7 @@ from comitia_aggregator.main import TaskFold
 from comitia_aggregator.measures import Measures
 from comitia_aggregator.state import Rules
 from comitia_router.handler import Router
-from comitia_router.validate import Limits
+from comitia_router.limits import Limits
 from tests.unit.runtime_world import World, simulate, until
 
 TASKS = "comitia.tasks.v1"

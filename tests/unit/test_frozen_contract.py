@@ -43,7 +43,7 @@ from comitia.v1.task_pb2 import Task
 from comitia_aggregator.state import Rules
 from comitia_aggregator.step import step
 from comitia_router.handler import Router
-from comitia_router.validate import Limits
+from comitia_router.limits import Limits
 
 names = Names()
 router, state = Router(names, Limits(), lambda key: 0, "old"), None

@@ -17,7 +17,7 @@ from comitia_aggregator.state import Rules
 from comitia_learner import main as learner_main
 from comitia_learner.handler import Rules as LearnerRules
 from comitia_learner.skill import Bounds
-from comitia_router.validate import Limits
+from comitia_router.limits import Limits
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| [^|]+ \| `([a-z_]+)` \| ([0-9.]+) \|", PAGE, re.MULTILINE))

@@ -24,7 +24,7 @@ from comitia.v1.policy_pb2 import SELECTION_BROADCAST
 from comitia.v1.task_pb2 import Task
 from comitia.v1.verdict_pb2 import Verdict
 from comitia_router.handler import Router
-from comitia_router.validate import Limits
+from comitia_router.limits import Limits
 from tests.sim.events import APPENDED_MS, DEADLINE_MS, make_task
 
 NOW_MS = APPENDED_MS + 5

@@ -1,14 +1,24 @@
 """Every limit on a task, each with the sentence that its publisher reads."""
 
+import math
 from collections.abc import Callable
 
 import pytest
 
 from comitia.v1.format_pb2 import AnswerFormat, JsonFormat, NumberFormat, RankingFormat, TextFormat
 from comitia.v1.input_pb2 import Chat, Input, Reference
-from comitia.v1.policy_pb2 import METHOD_PROBABILITY_WEIGHTED, SELECTION_BROADCAST
+from comitia.v1.policy_pb2 import (
+    METHOD_LEARNED,
+    METHOD_MEDIAN,
+    METHOD_PLURALITY,
+    METHOD_PROBABILITY_WEIGHTED,
+    SELECTION_BROADCAST,
+    SELECTION_WEIGHTED,
+    Policy,
+)
 from comitia.v1.task_pb2 import Task
-from comitia_router.validate import Limits, is_task_id, problems, sentence
+from comitia_router.limits import Limits
+from comitia_router.validate import is_task_id, problems, sentence
 from tests.sim.events import make_task
 
 LIMITS = Limits(timeout_ms_max=60_000)
@@ -52,6 +62,14 @@ def put(field: str, value: object) -> Callable[[Task], None]:
 def pooled_text(task: Task) -> None:
     task.format.text.SetInParent()
     task.policy.method = METHOD_PROBABILITY_WEIGHTED
+
+
+def target_of_plurality(task: Task) -> None:
+    task.policy.CopyFrom(Policy(method=METHOD_PLURALITY, probability_target=0.9))
+
+
+def target_of_all(task: Task) -> None:
+    task.policy.CopyFrom(Policy(wait_for_all=True, probability_target=0.9))
 
 
 def broadcast_of_three(task: Task) -> None:
@@ -119,7 +137,7 @@ def quorum_over_seats(task: Task) -> None:
         (put("timeout_ms", 0), "timeout_ms: 0 is not possible", "1 to 60000"),
         (put("timeout_ms", 60_001), "timeout_ms: 60001 is not possible", "1 to 60000"),
         (put("priority", 9), "priority: there is no 9", "2 (PRIORITY_HIGH)"),
-        (put("policy.method", 77), "policy.method: there is no 77", "1 (METHOD_PLURALITY)"),
+        (put("policy.method", 77), "policy.method: there is no 77", "..., 14 (METHOD_MINIMUM"),
         (put("policy.selection", 77), "policy.selection: there is no 77", "SELECTION_BROADCAST"),
         (put("policy.rounds", 2), "policy.rounds: 2 rounds need deliberation", "use 1"),
         (put("policy.samples", 17), "policy.samples: 17 are too many", "at most 16"),
@@ -131,7 +149,12 @@ def quorum_over_seats(task: Task) -> None:
             "lower",
         ),
         (broadcast_of_three, "policy.seats_max: with SELECTION_BROADCAST", "leave it 0"),
-        (pooled_text, "policy.method: METHOD_PROBABILITY_WEIGHTED needs options", "format.choice"),
+        (pooled_text, "policy.method: METHOD_PROBABILITY_WEIGHTED takes format.choice", "METHOD_M"),
+        (put("policy.method", METHOD_MEDIAN), "policy.method: METHOD_MEDIAN takes", "LEARNED"),
+        (put("policy.probability_target", 1.5), "policy.probability_target: 1.5 is no", "0 to 1"),
+        (put("policy.probability_target", math.nan), "policy.probability_target: nan", "0 to 1"),
+        (target_of_plurality, "policy.probability_target: METHOD_PLURALITY", "use METHOD_LEARNED"),
+        (target_of_all, "policy.probability_target: with policy.wait_for_all", "leave one"),
         (put("root_id", "r"), "root_id: only stages of a task have it", "leave it empty"),
         (put("parent_id", "r"), "parent_id: only stages", "leave it empty"),
         (put("stage", "solve"), "stage: only stages", "leave it empty"),
@@ -163,6 +186,9 @@ def test_what_is_wrong_is_named_with_what_to_change(
         put("timeout_ms", 60_000),
         put("policy.rounds", 1),
         put("tenant", ""),
+        put("policy.selection", SELECTION_WEIGHTED),
+        lambda task: task.policy.CopyFrom(Policy(probability_target=1.0)),
+        lambda task: task.policy.CopyFrom(Policy(method=METHOD_LEARNED, probability_target=0.5)),
     ],
 )
 def test_what_is_within_the_limits_is_accepted(change: Callable[[Task], None]) -> None:

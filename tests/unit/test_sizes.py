@@ -20,7 +20,7 @@ from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia.v1.task_pb2 import Task
 from comitia_aggregator.state import Rules
 from comitia_router.agents import AgentTable
-from comitia_router.validate import Limits
+from comitia_router.limits import Limits
 from tests.unit.panel_world import (
     AGENTS,
     COMMANDS,

@@ -12,7 +12,7 @@ from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.decision_pb2 import Decision
 from comitia.v1.panel_event_pb2 import ListedAssignment, PanelEvent, PanelOpened, Seat
 from comitia_aggregator.state import Rules
-from comitia_router.validate import Limits
+from comitia_router.limits import Limits
 from tests.unit.panel_world import DECISIONS, EVENTS, LETTERS, NAMES, Panel, a_task, saying
 
 KIB = 1024

@@ -186,7 +186,8 @@ class Skill(_Block):
 
 class AgentProfile(_Block):
     """An agent's card as it stands in the repository. `model` names a card in the folder of
-    models. `priority_lane`: it has a second inbox, for tasks of high priority.
+    models. `priority_lane`: it has a second inbox, for tasks of high priority. `shadow`: it is
+    asked beside every panel of its skills; its answers are recorded and judged, but not counted.
     """
 
     name: Annotated[str, Field(pattern=f"^{AGENT_NAME.pattern}$")]
@@ -196,6 +197,7 @@ class AgentProfile(_Block):
     model: Text
     skills: dict[Annotated[str, Field(pattern=SKILL)], Skill] = Field(min_length=1)
     priority_lane: bool = False
+    shadow: bool = False
 
     @property
     def prompts(self) -> int:
@@ -206,9 +208,9 @@ class AgentProfile(_Block):
 
     def digest(self) -> str:
         """ "sha256:..." over all that the card says of its answers; comments and layout do not
-        count, nor does how work reaches it.
+        count, nor do how work reaches it and whether its answers count.
         """
-        whole = self.model_dump(mode="json", exclude={"priority_lane"})
+        whole = self.model_dump(mode="json", exclude={"priority_lane", "shadow"})
         text = json.dumps(whole, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
@@ -233,6 +235,7 @@ class AgentProfile(_Block):
             model=ModelRef(name=self.model, digest=model_digest),
             content_digest=self.digest(),
             priority_lane=self.priority_lane,
+            shadow=self.shadow,
         )
 
 

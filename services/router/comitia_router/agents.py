@@ -16,7 +16,7 @@ from comitia.errors import Poison
 from comitia.topics import AGENT_NAME
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.heartbeat_pb2 import Heartbeat
-from comitia_router.validate import Limits
+from comitia_router.limits import Limits
 
 INTERVAL_MS_MAX = 600_000
 # Of the name of a process; what is longer is no heartbeat of ours.

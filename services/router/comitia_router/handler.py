@@ -1,11 +1,11 @@
 """The router's behaviour: a Task in; assignments and the panel's opening, or the refusal, out. A
 Command goes into the log.
 
-Pure but for the table of agents and a counter: no I/O, no clock. Assignments of a task of high
-priority go to the second inbox of agents that have one. All come before the event that lists them,
-so a panel in the log has its assignments in the inboxes. Routing one task twice opens a second
-panel under ids of its own, which loses; the ids are the task's id, a name of this process and a
-number.
+Pure but for the tables of agents and weights and a counter: no I/O, no clock. Assignments of a task
+of high priority go to the second inbox of agents that have one. All come before the event that
+lists them, so a panel in the log has its assignments in the inboxes. Routing one task twice opens a
+second panel under ids of its own, which loses; the ids are the task's id, a name of this process
+and a number.
 """
 
 from collections.abc import Callable
@@ -25,9 +25,11 @@ from comitia.v1.panel_event_pb2 import (
     TaskRefused,
 )
 from comitia.v1.task_pb2 import PRIORITY_HIGH, Task
+from comitia.weights_table import WeightsTable
 from comitia_router.agents import AgentTable
+from comitia_router.limits import Limits
 from comitia_router.seating import Refusal, seat
-from comitia_router.validate import Limits, is_task_id, oversize, problems, sentence, shown
+from comitia_router.validate import is_task_id, oversize, problems, sentence, shown
 
 FIRST_ROUND = 1
 
@@ -43,6 +45,7 @@ class Router:
     partition_of: Callable[[str], int]
     nonce: str
     agents: AgentTable = field(init=False)
+    weights: WeightsTable = field(default_factory=WeightsTable)
     panels: int = 0
 
     def __post_init__(self) -> None:
@@ -60,7 +63,8 @@ class Router:
         found = problems(task, self.limits)
         if found:
             return self._refuse(recorded, DECISION_STATUS_REJECTED, sentence(found))
-        seated = seat(task, self.agents, self.limits, now_ms)
+        weights = self.weights.skills.get(task.skill)
+        seated = seat(task, self.agents, self.limits, now_ms, weights)
         if isinstance(seated, Refusal):
             return self._refuse(recorded, seated.status, seated.reason)
         self.panels += 1

@@ -1,8 +1,8 @@
 """Entry point `comitia-router`: wires the table of agents, the log and the handler; nothing is
 decided here.
 
-Order at start: topics, then the cards and heartbeats of the agents to their end, then their
-inboxes, and only then tasks.
+Order at start: topics, then the cards and heartbeats of the agents and the weights to their end,
+then the inboxes, and only then tasks.
 """
 
 import os
@@ -23,12 +23,13 @@ from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.command_pb2 import Command
 from comitia.v1.heartbeat_pb2 import Heartbeat
 from comitia.v1.task_pb2 import Task
+from comitia.v1.weights_pb2 import Weights
 from comitia_router.agents import INTERVAL_MS_MAX
 from comitia_router.handler import Router
 from comitia_router.inboxes import Inboxes
-from comitia_router.validate import Limits
+from comitia_router.limits import Limits
 
-ENTITIES = ("tasks", "commands", "panel-events", "decisions", "agents", "dead-letters")
+ENTITIES = ("tasks", "commands", "panel-events", "decisions", "agents", "weights", "dead-letters")
 INBOXES_EVERY_MS = 200
 
 
@@ -47,6 +48,7 @@ async def compose(service: Service[RouterSettings]) -> None:
     tables.add("agents", AgentCard, router.agents.on_card)
     back_ms = MISSED_MAX * INTERVAL_MS_MAX
     tables.add("heartbeats", Heartbeat, router.agents.on_heartbeat, back_ms)
+    tables.add("weights", Weights, router.weights.on_weights)
     service.start(tables.run(), "tables")
     await tables.ready()
     inboxes = Inboxes(

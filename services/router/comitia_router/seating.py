@@ -3,15 +3,14 @@ the lot is the task's own.
 
 Candidates are the live agents whose card lists the task's skill and accepts its input and format; a
 card that lists no inputs accepts text and chat (references only where it says so), one that lists
-no formats accepts all. Of more candidates than seats a lot decides: those with the lowest SHA-256
-of seed, task id and name, so that every agent has the same probability, the same task seats the
-same panel, and an agent that comes or goes changes one seat at most.
+no formats accepts all. Of more candidates than seats a lot decides (see `drawing`). Shadows are no
+candidates: they sit beside every panel that they fit, as far as seats and the task's budget go.
 """
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from comitia.consensus.weights import SkillWeights
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.decision_pb2 import (
     DECISION_STATUS_NO_AGENT,
@@ -35,10 +34,12 @@ from comitia.v1.input_pb2 import (
     InputKind,
 )
 from comitia.v1.panel_event_pb2 import Seat
-from comitia.v1.policy_pb2 import SELECTION_BROADCAST
+from comitia.v1.policy_pb2 import SELECTION_BROADCAST, SELECTION_WEIGHTED
 from comitia.v1.task_pb2 import Task
 from comitia_router.agents import AgentTable
-from comitia_router.validate import Limits, shown
+from comitia_router.drawing import accuracy, by_weight, lot
+from comitia_router.limits import Limits
+from comitia_router.validate import shown
 
 NAMES_MAX = 10
 ROLE_DEFAULT = "solver"
@@ -68,14 +69,23 @@ class Refusal:
     reason: str
 
 
-def seat(task: Task, agents: AgentTable, limits: Limits, now_ms: int) -> tuple[Seat, ...] | Refusal:
-    """Choose the panel. `now_ms`: broker's clock, epoch milliseconds."""
-    skill, kinds = task.skill, (_input_kind(task), _format_kind(task))
-    candidates = [
+def seat(
+    task: Task,
+    agents: AgentTable,
+    limits: Limits,
+    now_ms: int,
+    weights: SkillWeights | None = None,
+) -> tuple[Seat, ...] | Refusal:
+    """Choose the panel. `now_ms`: broker's clock, epoch milliseconds. `weights`: of the task's
+    skill, None where it has none.
+    """
+    kinds = (_input_kind(task), _format_kind(task))
+    fitting = [
         card
         for card in agents.cards()
-        if skill in card.skills and accepts(card, *kinds) and agents.alive(card, now_ms)
+        if task.skill in card.skills and accepts(card, *kinds) and agents.alive(card, now_ms)
     ]
+    candidates = [card for card in fitting if not card.shadow]
     if not candidates:
         return Refusal(DECISION_STATUS_NO_AGENT, _nobody(task, agents, now_ms))
     broadcast = task.policy.selection == SELECTION_BROADCAST
@@ -87,11 +97,16 @@ def seat(task: Task, agents: AgentTable, limits: Limits, now_ms: int) -> tuple[S
         return Refusal(DECISION_STATUS_OVER_BUDGET, reason)
     asked = task.policy.seats_max or limits.seats_default
     seats_max = limits.seats_max if broadcast else min(asked, limits.seats_max)
-    chosen = lot(candidates, task, seats_max)
+    seats = _members(task, candidates, seats_max, weights)
     samples = task.policy.samples or 1
-    return _within(task, len(chosen) * samples) or tuple(
-        _seats(task.skill, chosen, len(candidates))
-    )
+    refused = _within(task, len(seats) * samples)
+    if refused:
+        return refused
+    room = limits.seats_max - len(seats)
+    if task.budget.assignments_max:
+        room = min(room, task.budget.assignments_max // samples - len(seats))
+    shadows = [card for card in fitting if card.shadow]
+    return (*seats, *_shadows(task, shadows, room, len(seats)))
 
 
 def accepts(card: AgentCard, input_kind: InputKind, format_kind: FormatKind) -> bool:
@@ -100,34 +115,55 @@ def accepts(card: AgentCard, input_kind: InputKind, format_kind: FormatKind) -> 
     return input_kind in inputs and (not card.formats or format_kind in card.formats)
 
 
-def lot(candidates: Sequence[AgentCard], task: Task, seats_max: int) -> list[AgentCard]:
-    """Up to `seats_max` of the candidates, by name."""
-    if len(candidates) <= seats_max:
-        return list(candidates)
-
-    def draw(card: AgentCard) -> bytes:
-        return hashlib.sha256(f"{task.seed}/{task.id}/{card.name}".encode()).digest()
-
-    return sorted(sorted(candidates, key=draw)[:seats_max], key=lambda card: card.name)
-
-
-def _seats(skill: str, chosen: Sequence[AgentCard], candidates: int) -> list[Seat]:
+def _members(
+    task: Task, candidates: Sequence[AgentCard], seats_max: int, weights: SkillWeights | None
+) -> list[Seat]:
+    """The seats that count."""
+    drawn: Mapping[str, float]
+    everybody = len(candidates) <= seats_max
+    weighted = task.policy.selection == SELECTION_WEIGHTED and not everybody
+    if weighted and weights is not None:
+        drawn = by_weight(candidates, task, seats_max, weights)
+    else:
+        count = min(seats_max, len(candidates))
+        drawn = {card.name: count / len(candidates) for card in lot(candidates, task, count)}
     how = (
-        f"all {candidates} candidates sit"
-        if len(chosen) == candidates
-        else f"drawn by lot, {len(chosen)} of {candidates}"
+        f"all {len(candidates)} candidates sit"
+        if everybody
+        else f"drawn by lot, {len(drawn)} of {len(candidates)}"
     )
+    if weighted and weights is None:
+        how += " (the skill has no weights yet)"
+    seats = []
+    for number, card in enumerate(card for card in candidates if card.name in drawn):
+        if weighted and weights is not None:
+            right = f"accuracy {accuracy(card, weights):.2f}, weights version {weights.version}"
+            how = f"drawn by the odds of being right ({right})"
+        seats.append(_seat(task, card, number, how, drawn[card.name]))
+    return seats
+
+
+def _shadows(task: Task, cards: Sequence[AgentCard], room: int, first: int) -> list[Seat]:
+    """Seats beside the panel, for at most `room` of these agents, numbered from `first`."""
+    chosen = lot(cards, task, room)
+    share = len(chosen) / len(cards) if cards else 0.0
     return [
-        Seat(
-            seat=number,
-            agent=card.name,
-            agent_version=card.version,
-            role=card.role or ROLE_DEFAULT,
-            reason=f"has the skill {shown(skill)}; {how}",
-            probability=len(chosen) / candidates,
-        )
-        for number, card in enumerate(chosen)
+        _seat(task, card, number, "shadow: asked beside the panel, not counted", share)
+        for number, card in enumerate(chosen, first)
     ]
+
+
+def _seat(task: Task, card: AgentCard, number: int, how: str, probability: float) -> Seat:
+    return Seat(
+        seat=number,
+        agent=card.name,
+        agent_version=card.version,
+        role=card.role or ROLE_DEFAULT,
+        reason=f"has the skill {shown(task.skill)}; {how}",
+        probability=probability,
+        shadow=card.shadow,
+        model_digest=card.model.digest,
+    )
 
 
 def _within(task: Task, assignments: int) -> Refusal | None:
@@ -155,6 +191,13 @@ def _nobody(task: Task, agents: AgentTable, now_ms: int) -> str:
     cards = list(agents.cards())
     skilled = [card for card in cards if task.skill in card.skills]
     fitting = [card for card in skilled if accepts(card, _input_kind(task), _format_kind(task))]
+    live = [card for card in cards if agents.alive(card, now_ms)]
+    if any(card in live for card in fitting):
+        names = _few(card.name for card in fitting if card in live)
+        return (
+            f"skill: the agents that have {shown(task.skill)} are shadows, which are not counted "
+            f"({names}); start one whose card does not say shadow"
+        )
     if fitting:
         names = _few(card.name for card in fitting)
         return (
@@ -166,7 +209,6 @@ def _nobody(task: Task, agents: AgentTable, now_ms: int) -> str:
             f"skill: no agent that has {shown(task.skill)} accepts {kinds}; change the input or "
             f"the format (there are {_few(card.name for card in skilled)})"
         )
-    live = [card for card in cards if agents.alive(card, now_ms)]
     skills = sorted({skill for card in live for skill in card.skills})
     there = f"there are {_few(skills)}" if skills else "no agent is running"
     return f"skill: no agent has {shown(task.skill)}; {there}"

@@ -9,19 +9,13 @@ shortened, so that a sentence has a bounded length.
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from comitia.v1.format_pb2 import AnswerFormat, NumberFormat, Option
 from comitia.v1.input_pb2 import Chat, Input, Reference
-from comitia.v1.policy_pb2 import (
-    METHOD_PROBABILITY_WEIGHTED,
-    SELECTION_BROADCAST,
-    Method,
-    Policy,
-    Selection,
-)
 from comitia.v1.task_pb2 import Priority, Task
 from comitia_router.json_schema import problem_of
+from comitia_router.limits import Limits
+from comitia_router.policies import known, policy_problems
 
 TASK_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 MEDIA_NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
@@ -30,34 +24,8 @@ ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,63}:[^\s]+")
 CHAT_ROLES = ("system", "user", "assistant")
 SHOWN_CHARACTERS_MAX = 40
 PROBLEMS_SHOWN_MAX = 5
-# Number -> name, of each enum that a task may name.
+# Number -> name.
 _PRIORITIES: Mapping[int, str] = {number: name for name, number in Priority.items()}
-_METHODS: Mapping[int, str] = {number: name for name, number in Method.items()}
-_SELECTIONS: Mapping[int, str] = {number: name for name, number in Selection.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits of the router, each a setting of the same name. `timeout_ms_max` milliseconds; bytes
-    are those of the serialised message.
-    """
-
-    timeout_ms_max: int = 3_600_000
-    input_bytes_max: int = 256 * 1024
-    task_bytes_max: int = 512 * 1024
-    command_bytes_max: int = 256 * 1024
-    seats_default: int = 7
-    seats_max: int = 100
-    samples_max: int = 16
-    options_max: int = 100
-    option_id_bytes_max: int = 128
-    skill_characters_max: int = 64
-    tenant_characters_max: int = 64
-    session_characters_max: int = 128
-    card_bytes_max: int = 64 * 1024
-    card_skills_max: int = 1_000
-    agents_max: int = 10_000
-    instances_max: int = 1_000
 
 
 def is_task_id(text: str) -> bool:
@@ -72,8 +40,8 @@ def problems(task: Task, limits: Limits) -> tuple[str, ...]:
         *_input(task.input),
         *_format(task.format, limits),
         *_timeout(task.timeout_ms, limits),
-        *_known("priority", task.priority, _PRIORITIES),
-        *_policy(task.policy, task.format, limits),
+        *known("priority", task.priority, _PRIORITIES),
+        *policy_problems(task.policy, task.format.WhichOneof("kind"), limits),
         *_text("tenant", task.tenant, limits.tenant_characters_max, required=False),
         *_text("session", task.session, limits.session_characters_max, required=False),
     ]
@@ -129,12 +97,6 @@ def _text(field: str, text: str, characters_max: int, required: bool = True) -> 
         yield f"{field}: it has {len(text)} characters; use at most {characters_max}"
     elif not text.isprintable():
         yield f"{field}: {shown(text)} holds control characters; leave them out"
-
-
-def _known(field: str, number: int, names_of: Mapping[int, str]) -> Iterator[str]:
-    if number not in names_of:
-        names = ", ".join(f"{value} ({name})" for value, name in names_of.items())
-        yield f"{field}: there is no {number}; use one of {names}"
 
 
 def _timeout(timeout_ms: int, limits: Limits) -> Iterator[str]:
@@ -220,40 +182,3 @@ def _number(bounds: NumberFormat) -> Iterator[str]:
             yield f"format.number.{field}: it is not finite; give a number or leave it out"
     if bounds.HasField("min") and bounds.HasField("max") and bounds.min > bounds.max:
         yield f"format.number: min {bounds.min:g} is above max {bounds.max:g}; swap them"
-
-
-def _policy(policy: Policy, answer_format: AnswerFormat, limits: Limits) -> Iterator[str]:
-    yield from _known("policy.method", policy.method, _METHODS)
-    yield from _known("policy.selection", policy.selection, _SELECTIONS)
-    if policy.rounds > 1:
-        yield (
-            f"policy.rounds: {policy.rounds} rounds need deliberation, which this version does not "
-            "have; use 1"
-        )
-    if policy.samples > limits.samples_max:
-        yield f"policy.samples: {policy.samples} are too many; use at most {limits.samples_max}"
-    if policy.seats_max > limits.seats_max:
-        yield f"policy.seats_max: {policy.seats_max} are too many; use at most {limits.seats_max}"
-    if policy.selection == SELECTION_BROADCAST and policy.seats_max:
-        yield (
-            "policy.seats_max: with SELECTION_BROADCAST every agent of the skill sits; leave it 0, "
-            "or use SELECTION_SKILL"
-        )
-    kind = answer_format.WhichOneof("kind")
-    if policy.method == METHOD_PROBABILITY_WEIGHTED and kind not in (None, "choice"):
-        yield (
-            "policy.method: METHOD_PROBABILITY_WEIGHTED needs options to choose from, the format "
-            f"is {kind}; use METHOD_PLURALITY or format.choice"
-        )
-    yield from _quorum(policy, limits)
-
-
-def _quorum(policy: Policy, limits: Limits) -> Iterator[str]:
-    """The part that is known before the panel: seating checks the rest."""
-    seats = min(policy.seats_max or limits.seats_max, limits.seats_max)
-    ballots_max = seats * min(policy.samples or 1, limits.samples_max)
-    if policy.quorum > ballots_max:
-        yield (
-            f"policy.quorum: {policy.quorum} ballots are more than the panel can cast "
-            f"({ballots_max}); lower it, or raise policy.seats_max"
-        )
