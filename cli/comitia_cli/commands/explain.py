@@ -100,7 +100,10 @@ def _seats(panel: PanelOpened) -> RenderableType:
     """Who sat there and why: in one line where the reason is one."""
     reasons = {(seat.reason, seat.probability) for seat in panel.seats}
     if len(reasons) == 1:
-        seats = ", ".join(f"{seat.agent} v{seat.agent_version}" for seat in panel.seats)
+        seats = ", ".join(
+            f"{seat.agent} v{seat.agent_version}{' (shadow)' if seat.shadow else ''}"
+            for seat in panel.seats
+        )
         return Text(f"seated: {seats}: each {panel.seats[0].reason}", style="dim")
     table = plain_table(">seat", "agent", "role", "why it sat there")
     for seat in panel.seats:

@@ -1,0 +1,264 @@
+"""What feedback is worth to a panel that runs: real services, models and Apache Kafka, and a
+learner that is killed in the middle.
+
+In: DIR/text_classification, whose files hold lines of a label and a text; those with the labels 0
+and 1 are sentiments. 500 texts, drawn by the first seed, go to six agents of unequal quality (those
+of agents/ and bench/live_agents/). Feedback names the label of the first half; the other half is
+decided by the weights that were learned from it, with everybody heard, and the recorded events are
+then decided anew by each vote as `comitia redecide` does it, stopping as early as each allows. Out:
+accuracy and answers waited for, with 95 % intervals.
+"""
+
+import asyncio
+import csv
+import os
+import random
+import shutil
+import signal
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.common import BIN, ROOT, Client, free_ports
+from bench.reports import Figures, Goal, goal
+from comitia.config import DirectorySettings, load
+from comitia.v1.decision_pb2 import Decision
+from comitia.v1.policy_pb2 import METHOD_LEARNED, METHOD_PLURALITY, Method
+from comitia.v1.task_pb2 import Task
+from comitia.v1.weights_pb2 import Weights
+from comitia_cli.client.comparing import Comparison
+from comitia_cli.client.policies import read_change
+from comitia_cli.client.redeciding import Wanted as Anew
+from comitia_cli.client.redeciding import pairs, weights_of
+from comitia_cli.demo.data import Dataset, Item, draw, make_tasks
+from comitia_cli.intervals import paired, wilson
+from comitia_cli.places import Places
+from comitia_cli.shell import Session, Shell, open_kafka
+from comitia_cli.system.supervisor import ServiceState
+from comitia_cli.system.system import System, Wanted
+
+TASKS = 500
+LABELS = {"0": "negative", "1": "positive"}
+SKILL = "sentiment"
+TIMEOUT_MS = 1_200_000
+VOTES = {
+    "plurality": '{"method": "plurality", "waitForAll": false}',
+    "weighted": '{"method": "weighted", "waitForAll": false}',
+    "learned": '{"method": "learned", "waitForAll": false}',
+    "learned, stops at .9": '{"method": "learned", "waitForAll": false, "probabilityTarget": 0.9}',
+}
+_PATIENCE_S = 120.0
+
+# Vote -> task -> whether it was right; how many answers it waited for.
+Right = dict[str, dict[str, bool]]
+
+
+def measure(data: Path, seeds: Sequence[int]) -> Figures:
+    """All figures, and a table on standard output."""
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(_measure(data, seeds[0], Path(folder)))
+
+
+def goals(figures: Figures) -> list[Goal]:
+    """What must hold however good the models are."""
+    counted = figures.get("live: feedback counted, learner killed in the middle")
+    alike = figures.get("live: share of these redecided as decided")
+    return [
+        goal("live: feedback counted after kill -9, of 250", counted, ">=", TASKS // 2),
+        goal("live: feedback counted more than once", counted, "<=", TASKS // 2),
+        goal("live: redecided as it was decided", alike, ">=", 1.0),
+    ]
+
+
+def read_sentiments(folder: Path) -> Dataset:
+    """Every text of the files whose labels are 0 and 1, once. FileNotFoundError without any."""
+    items: dict[str, Item] = {}
+    for path in sorted(folder.iterdir()):
+        # Some of them are in an older encoding: what is not UTF-8 there becomes a question mark.
+        rows = path.read_text("utf-8", errors="replace").splitlines()
+        labelled = [row.split(maxsplit=1) for row in rows if len(row.split(maxsplit=1)) == 2]
+        if {label for label, _ in labelled} == set(LABELS):
+            for label, text in labelled:
+                items.setdefault(text, Item(text, LABELS[label]))
+    if not items:
+        raise FileNotFoundError(f"no file in {folder} has lines of a label, 0 or 1, and a text")
+    return Dataset(folder.name, SKILL, tuple(LABELS.values()), (), tuple(items.values()))
+
+
+async def _measure(data: Path, seed: int, folder: Path) -> Figures:
+    dataset = read_sentiments(data / "text_classification")
+    chosen = draw(dataset, TASKS, seed)
+    tasks = make_tasks(dataset, chosen, run=f"live-{seed}", seed=seed, timeout_ms=TIMEOUT_MS)
+    truth = {task.id: item.label for task, item in zip(tasks, chosen, strict=True)}
+    random.Random(seed).shuffle(tasks)
+    half = len(tasks) // 2
+    stop, system = asyncio.Event(), _system(folder)
+    running = asyncio.create_task(system.run(stop))
+    try:
+        await _ready(system, running)
+        bootstrap = system.state.bootstrap
+        async with Client(bootstrap, read_committed=True) as client:
+            await client.ask([_as(task, METHOD_PLURALITY) for task in tasks[:half]])
+            told = {task.id: truth[task.id] for task in tasks[:half]}
+            taught = await _teach(system, told, folder)
+            live = await client.ask([_as(task, METHOD_LEARNED) for task in tasks[half:]])
+        counted = {"live: feedback counted, learner killed in the middle": taught.feedback_count}
+        async with Shell().session(bootstrap) as session:
+            return counted | await _compare(session, live, truth, taught.version)
+    finally:
+        stop.set()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def _system(folder: Path) -> System:
+    """Comitia as `comitia up` runs it, on a broker of its own."""
+    cards = folder / "agents"
+    cards.mkdir()
+    for place in (ROOT / "agents", ROOT / "bench" / "live_agents"):
+        for card in place.glob("*.yaml"):
+            shutil.copy(card, cards)
+    state = folder / "state"
+    os.environ |= {
+        "COMITIA_STATE_DIR": str(state),
+        "COMITIA_BROKER_PORT": str(free_ports(2)),
+        "COMITIA_LOG_FORMAT": "text",
+    }
+    os.environ.pop("COMITIA_BOOTSTRAP", None)
+    wanted = Wanted(None, cards, ROOT / "models")
+    return System(wanted, Places(state, load(DirectorySettings).cache_dir), open_kafka, _unseen)
+
+
+def _unseen(_: object) -> None:
+    """Nobody watches the board."""
+
+
+async def _ready(system: System, running: "asyncio.Task[None]") -> None:
+    started = asyncio.create_task(system.started.wait())
+    await asyncio.wait({started, running}, return_when=asyncio.FIRST_COMPLETED)
+    started.cancel()
+    if running.done():
+        await running
+
+
+def _as(task: Task, method: Method) -> Task:
+    task.policy.method = method
+    return task
+
+
+async def _teach(system: System, told: Mapping[str, str], folder: Path) -> Weights:
+    """Give feedback in two files, and kill the learner after the second was sent: the weights that
+    rest on all of it.
+    """
+    ids = sorted(told)
+    parts = ids[: len(ids) // 2], ids[len(ids) // 2 :]
+    bootstrap = system.state.bootstrap
+    await _feed(bootstrap, {task: told[task] for task in parts[0]}, folder)
+    await _counted(bootstrap, len(parts[0]))
+    await _feed(bootstrap, {task: told[task] for task in parts[1]}, folder)
+    learner = next(one for one in system.state.services if one.name == "learner")
+    restarts = learner.restarts
+    os.kill(learner.pid, signal.SIGKILL)
+    async with asyncio.timeout(_PATIENCE_S):
+        while not _back(learner, restarts):  # noqa: ASYNC110 - the states are plain values
+            await asyncio.sleep(0.1)
+    return await _counted(bootstrap, len(ids))
+
+
+def _back(learner: ServiceState, restarts: int) -> bool:
+    return learner.restarts > restarts and learner.phase == "ready"
+
+
+async def _feed(bootstrap: str, told: Mapping[str, str], folder: Path) -> None:
+    """`comitia feedback`, as a user gives it."""
+    path = folder / "right.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("task_id", "correct"), *told.items()])
+    command = (str(BIN / "comitia"), "feedback", "--file", str(path), "--bootstrap", bootstrap)
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"feedback was refused: {errors.decode()}")
+
+
+async def _counted(bootstrap: str, wanted: int) -> Weights:
+    """The newest weights, once as much feedback as `wanted` is in them."""
+    async with asyncio.timeout(_PATIENCE_S), Shell().session(bootstrap) as session:
+        while True:
+            weights = (await weights_of(session, 0)).get(SKILL)
+            if weights is not None and weights.feedback_count >= wanted:
+                return weights
+            await asyncio.sleep(0.2)
+
+
+async def _compare(
+    session: Session, live: Mapping[str, Decision], truth: Mapping[str, str], version: int
+) -> Figures:
+    """Every vote over the recorded events of the second half, by the weights of `version`."""
+    right: Right = {}
+    calls: dict[str, int] = {}
+    undecided: dict[str, int] = {}
+    alike: list[bool] = []
+    weights = await weights_of(session, version)
+    for vote, policy in VOTES.items():
+        right[vote], calls[vote], undecided[vote] = {}, 0, 0
+        anew = Anew(read_change(policy), 0, SKILL, version)
+        async for pair in pairs(session, anew, weights, Comparison()):
+            decision, task = pair.redecided, pair.redecided.task_id
+            if task in live:
+                right[vote][task] = decision.value.option_id == truth[task]
+                calls[vote] += len(decision.ballots)
+                undecided[vote] += not decision.HasField("value")
+                # Later ones used what the learner made of the first ones' agreement.
+                if vote == "learned" and live[task].weights_version == version:
+                    alike.append(decision.value == live[task].value)
+    agents = _agents(live, truth)
+    best = max(agents, key=lambda agent: sum(agents[agent].values()))
+    right = {**agents, **right}
+    seats = {agent: len(live) for agent in agents}
+    figures = _table(right, {**seats, **calls}, best)
+    figures |= {f"live: ties of {vote}": count for vote, count in undecided.items()}
+    figures["live: decided by the weights that feedback taught"] = len(alike)
+    figures["live: share of these redecided as decided"] = sum(alike) / max(1, len(alike))
+    return figures
+
+
+def _agents(live: Mapping[str, Decision], truth: Mapping[str, str]) -> Right:
+    """Every agent alone; who gives no answer is not right."""
+    names = {ballot.agent for decision in live.values() for ballot in decision.ballots}
+    right: Right = {name: dict.fromkeys(live, False) for name in sorted(names)}
+    for task, decision in live.items():
+        for ballot in decision.ballots:
+            right[ballot.agent][task] = ballot.value.option_id == truth[task]
+    return right
+
+
+def _table(right: Right, calls: Mapping[str, int], best: str) -> Figures:
+    """Accuracy, the difference to plurality and to the best agent, answers a task."""
+    figures: Figures = {}
+    print(f"{'':22}  accuracy  95 % (Wilson)  above plurality  above {best:12}  answers a task")
+    for name, found in right.items():
+        asked = len(found)
+        low, high = wilson(sum(found.values()), asked)
+        row = f"{name:22}  {sum(found.values()) / asked:8.3f}  {low:.3f} to {high:.3f} "
+        figures |= {
+            f"live: accuracy of {name}": sum(found.values()) / asked,
+            f"live: accuracy of {name}, at least": low,
+            f"live: accuracy of {name}, at most": high,
+            f"live: answers a task, {name}": calls[name] / asked,
+        }
+        for other in ("plurality", best):
+            gained = sum(found[task] and not right[other][task] for task in found)
+            lost = sum(right[other][task] and not found[task] for task in found)
+            low, high = paired(gained, lost, asked)
+            row += f"  {low:+.3f} to {high:+.3f}"
+            to = "the best agent" if other == best else other
+            if name in VOTES and name != other:
+                figures |= {
+                    f"live: {name} above {to}": (gained - lost) / asked,
+                    f"live: {name} above {to}, at least": low,
+                    f"live: {name} above {to}, at most": high,
+                }
+        print(f"{row}  {calls[name] / asked:14.2f}")
+    return figures
