@@ -1,24 +1,34 @@
 """What became of the seats of a panel, read off its Decision, and how much the ballots agreed.
 
-In come decisions that are published; out go counts of seats by agent and outcome, margins and
-agreement. Reading is pure; `Measures` tells the telemetry.
+In come decisions that are published; out go counts of seats by agent and outcome, of votes by
+method and of calls saved, margins and agreement. Reading is pure; `Measures` tells the telemetry.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from comitia.consensus.keys import json_key, number_key, ranking_key, text_key
-from comitia.telemetry.metrics import AGENTS_MAX, AGREEMENT, MARGIN, OTHER, SEATS
+from comitia.telemetry.metrics import (
+    AGENTS_MAX,
+    AGREEMENT,
+    ASSIGNMENTS_SAVED,
+    MARGIN,
+    OTHER,
+    SEATS,
+    VOTES,
+)
 from comitia.telemetry.names import Attribute
 from comitia.telemetry.setup import Telemetry
 from comitia.v1.answer_pb2 import ABSTENTION_REASON_FAILED, ABSTENTION_REASON_OVERLOADED
 from comitia.v1.decision_pb2 import DECISION_STATUS_DECIDED, Ballot, Decision
+from comitia.v1.policy_pb2 import Method
 from comitia.v1.value_pb2 import Value
 
 AGREED, DISSENTED, VOTED = "agreed", "dissented", "voted"
 ABSTAINED, FAILED = "abstained", "failed"
-LATE, MISSING, NOT_AWAITED = "late", "missing", "not_awaited"
+LATE, MISSING, NOT_AWAITED, SHADOW = "late", "missing", "not_awaited", "shadow"
 # A seat with several samples counts once, as the first of these that one of its answers is.
-ORDER = (AGREED, DISSENTED, VOTED, ABSTAINED, FAILED, LATE, MISSING, NOT_AWAITED)
+ORDER = (AGREED, DISSENTED, VOTED, ABSTAINED, FAILED, LATE, MISSING, NOT_AWAITED, SHADOW)
 _RANK = {outcome: rank for rank, outcome in enumerate(ORDER)}
 _FAILURES = (ABSTENTION_REASON_FAILED, ABSTENTION_REASON_OVERLOADED)
 _KEYS: Mapping[str | None, Callable[[Value], str]] = {
@@ -43,7 +53,9 @@ def seats(decision: Decision, at_deadline: bool) -> tuple[list[tuple[str, str]],
     agreed = dissented = hidden = 0
     last = -1
     for ballot in decision.ballots:
-        if option is not None and ballot.value.option_id == option:
+        if ballot.shadow:
+            outcome = SHADOW
+        elif option is not None and ballot.value.option_id == option:
             outcome = AGREED
             agreed += 1
         else:
@@ -93,7 +105,9 @@ def _outcome(ballot: Ballot, winner: tuple[str, str] | None) -> str:
 
 
 class Measures:
-    """Counts seats, and records margin and agreement, of published decisions."""
+    """Counts seats, votes and calls saved, and records margin and agreement, of published
+    decisions.
+    """
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
@@ -104,10 +118,16 @@ class Measures:
     def decided(self, decisions: Sequence[tuple[Decision, bool]]) -> None:
         """Tell of decisions, each with whether it was made because its deadline came."""
         counts: dict[tuple[str, str], int] = {}
+        votes: Counter[str] = Counter()
+        saved = 0
         for decision, at_deadline in decisions:
             told, agreement = seats(decision, at_deadline)
             for seat in told:
                 counts[seat] = counts.get(seat, 0) + 1
+            if decision.method:
+                votes[Method.Name(decision.method).removeprefix("METHOD_")] += 1
+                if not at_deadline:
+                    saved += max(0, decision.cost.assignments - len(decision.ballots))
             if decision.status == DECISION_STATUS_DECIDED:
                 self._margin.record(decision.margin)
             if agreement is not None:
@@ -118,6 +138,9 @@ class Measures:
                 Attribute.COMITIA_OUTCOME: outcome,
             }
             self._telemetry.add(SEATS, count, attributes)
+        for method, count in votes.items():
+            self._telemetry.add(VOTES, count, {Attribute.COMITIA_METHOD: method})
+        self._telemetry.add(ASSIGNMENTS_SAVED, saved)
 
     def _bounded(self, agent: str) -> str:
         if agent not in self._agents:

@@ -104,15 +104,26 @@ SEATS = Metric(
     "(or the decision was too large to show it). abstained: said that it cannot tell. failed: "
     "abstained because it failed or had no room. late: its answer came after the deadline, and "
     "before the decision. missing: no answer when the deadline came. not_awaited: the vote was "
-    "closed without it, before the deadline. What arrives after the decision changes none of "
-    "these: it is counted in comitia.answers.dropped as AFTER_DECISION.",
+    "closed without it, before the deadline. shadow: answered, and does not count. What arrives "
+    "after the decision changes none of these: it is counted in comitia.answers.dropped as "
+    "AFTER_DECISION.",
     (
         (Attribute.COMITIA_AGENT, f"the first {AGENTS_MAX} agents that had a seat, then `{OTHER}`"),
         (
             Attribute.COMITIA_OUTCOME,
-            "agreed, dissented, voted, abstained, failed, late, missing, not_awaited",
+            "agreed, dissented, voted, abstained, failed, late, missing, not_awaited, shadow",
         ),
     ),
+)  # fmt: skip
+VOTES = Metric(
+    "comitia.votes", "counter", "{decision}", "aggregator",
+    "Decisions made by a vote, by the method that it was counted by.",
+    ((Attribute.COMITIA_METHOD, "name of a Method without its prefix, such as PLURALITY"),),
+)  # fmt: skip
+ASSIGNMENTS_SAVED = Metric(
+    "comitia.assignments.saved", "counter", "{assignment}", "aggregator",
+    "Assignments without an answer when their vote was closed before the deadline: calls that need "
+    "not be paid for, as far as agents had not begun.",
 )  # fmt: skip
 MARGIN = Metric(
     "comitia.decision.margin", "histogram", "1", "aggregator",
@@ -255,8 +266,8 @@ RECORDS_LOST = Metric(
 
 GROUPS: Mapping[str, tuple[Metric, ...]] = {
     "Tasks and decisions": (
-        DECISIONS, TASK_DURATION, STAGE_DURATION, SEATS, MARGIN, AGREEMENT, TASKS_OPEN,
-        TASKS_OPEN_BYTES, TASKS_DECIDED, ANSWERS_DROPPED, LOOKUPS,
+        DECISIONS, VOTES, TASK_DURATION, STAGE_DURATION, SEATS, MARGIN, AGREEMENT,
+        ASSIGNMENTS_SAVED, TASKS_OPEN, TASKS_OPEN_BYTES, TASKS_DECIDED, ANSWERS_DROPPED, LOOKUPS,
     ),
     "Agents and models": (
         AGENTS_ALIVE, UNSTARTED, WAITING, IN_FLIGHT, ASSIGNMENTS_DROPPED, OPERATION_DURATION,

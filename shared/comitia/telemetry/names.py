@@ -45,6 +45,7 @@ class Attribute(StrEnum):
     COMITIA_ASSIGNMENT_ID = "comitia.assignment.id"  # spans only
     COMITIA_MODEL_DIGEST = "comitia.model.digest"  # spans only
     COMITIA_STATUS = "comitia.status"  # name of a DecisionStatus, without its prefix
+    COMITIA_METHOD = "comitia.method"  # name of a Method, without its prefix
     COMITIA_REASON = "comitia.reason"  # why something was dropped or kept, in capitals
     COMITIA_STAGE = "comitia.stage"  # route, inbox, answer, collect, decide
     COMITIA_OUTCOME = "comitia.outcome"  # what became of a seat; see metrics.SEATS
