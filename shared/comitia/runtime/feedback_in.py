@@ -15,7 +15,7 @@ from comitia.errors import Poison
 from comitia.ports import Record
 from comitia.runtime import dead_letters
 from comitia.runtime.context import Runtime
-from comitia.runtime.decisions_at import decisions_at
+from comitia.runtime.decisions_at import DecisionsAt
 from comitia.runtime.delivery import Delivery, Job, trace_of
 from comitia.runtime.leader_spec import Learning
 from comitia.runtime.retry import persist
@@ -28,7 +28,7 @@ from comitia.v1.feedback_pb2 import Feedback
 
 _LOG = logging.getLogger("comitia.leader")
 # Feedback whose decisions are looked up together.
-_TOGETHER_MAX = 100
+_TOGETHER_MAX = 200
 REFUSED = "refused"
 
 
@@ -43,17 +43,17 @@ class Told:
 
 
 class FeedbackIn:
-    """Of one term. `partitions`: how many `decisions` has. `refused` waits for its dead letters,
-    `traces` are those that came since the last transaction.
+    """Of one term. `refused` waits for its dead letters, `traces` are those that came since the
+    last transaction. Close it in the end.
     """
 
-    def __init__(self, runtime: Runtime, group: str, learning: Learning, partitions: int) -> None:
+    def __init__(self, runtime: Runtime, group: str, learning: Learning) -> None:
         self.refused: list[Told] = []
         self.traces: list[tuple[str, str]] = []
         self._runtime = runtime
         self._group = group
         self._learning = learning
-        self._partitions = partitions
+        self._decisions = DecisionsAt(runtime)
 
     async def fold(self, records: Sequence[Record]) -> None:
         """Fold all, in their order. Stopped when the service is asked to stop meanwhile."""
@@ -66,6 +66,10 @@ class FeedbackIn:
         for told in self.refused:
             letter = dead_letters.given_up(told.why or Poison("refused"), told.job.task_id)
             await delivery.keep(told.job, told.record, letter)
+
+    async def close(self) -> None:
+        """Give back what it reads with."""
+        await self._decisions.close()
 
     def published(self) -> None:
         """The transaction is committed."""
@@ -91,9 +95,7 @@ class FeedbackIn:
         runtime = self._runtime
         messages = [told.found.message for told in batch if told.found is not None]
         wanted = {(one.decision_partition, one.decision_offset) for one in messages}
-        found = await persist(
-            runtime, "decisions", lambda: decisions_at(runtime, wanted, self._partitions)
-        )
+        found = await persist(runtime, "decisions", lambda: self._decisions.find(wanted))
         outcomes: Counter[str] = Counter()
         for told in batch:
             try:

@@ -32,6 +32,9 @@ from comitia.v1.weights_pb2 import Weights
 
 _LOG = logging.getLogger("comitia.leader")
 _FETCH_MAX = 1_000
+# After a fit reading goes on for so many times as long as it took: learning keeps up with what
+# comes, however long fits take.
+_REST = 3
 # Refused feedback that waits for a transaction.
 _LETTERS_MAX = 500
 
@@ -87,18 +90,23 @@ class Term:
     async def _learn(self, reader: Reader, writer: Writer) -> None:
         runtime, learning = self._runtime, self._learning
         backoff = Backoff(runtime.instance)
-        decisions = self._topics["decisions"]
-        partitions = sum(tp.topic == decisions for tp in reader.assignment())
-        told = FeedbackIn(runtime, self._spec.group, learning, partitions)
+        told = FeedbackIn(runtime, self._spec.group, learning)
         out = _Out(writer, Delivery(runtime, writer, again=False), told)
-        while not runtime.stop.is_set():
-            records = await fetch(runtime, reader, _FETCH_MAX, backoff, self._member)
-            if records:
-                await self._fold(told, records)
-            if learning.due(runtime.clock.monotonic_ms()) or len(told.refused) > _LETTERS_MAX:
+        rested_ms = 0.0
+        try:
+            while not runtime.stop.is_set():
+                records = await fetch(runtime, reader, _FETCH_MAX, backoff, self._member)
+                if records:
+                    await self._fold(told, records)
+                now_ms = runtime.clock.monotonic_ms()
+                due = now_ms >= rested_ms and learning.due(now_ms)
+                if due or len(told.refused) > _LETTERS_MAX:
+                    fitting_ms = await self._publish(out)
+                    rested_ms = runtime.clock.monotonic_ms() + _REST * fitting_ms
+            if learning.waiting:
                 await self._publish(out)
-        if learning.waiting:
-            await self._publish(out)
+        finally:
+            await told.close()
 
     async def _restore(self) -> int:
         """Read `weights` to its end, as it is now that no one else can write; how much that was."""
@@ -183,8 +191,10 @@ class Term:
             _skipped(record, poison)
             return False
 
-    async def _publish(self, out: _Out) -> None:
-        """One transaction with everything that is due. Retryable when it did not come about."""
+    async def _publish(self, out: _Out) -> float:
+        """One transaction with everything that is due; how long it took to make, in milliseconds.
+        Retryable when it did not come about.
+        """
         runtime, clock = self._runtime, self._runtime.clock
         began_ms = clock.monotonic_ms()
         publication = await self._spec.beside(lambda: self._learning.publish(began_ms))
@@ -210,6 +220,7 @@ class Term:
         runtime.telemetry.record(TRANSACTION_DURATION, (clock.monotonic_ms() - fitted_ms) / 1000)
         out.told.published()
         self._spec.told(publication.versions)
+        return fitted_ms - began_ms
 
     async def _send(self, out: _Out, publication: Publication) -> None:
         job = Job(publication.records)
