@@ -1,13 +1,15 @@
 """One task's fold, driven by hand: events and timers in, everything that it asked for kept."""
 
+from dataclasses import replace
 from typing import Any
 
+from comitia.consensus.weights import SkillWeights
 from comitia.effects import Effect, Publish, Timer
 from comitia.v1.decision_pb2 import Decision
 from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia_aggregator.state import Rules, TaskState
 from comitia_aggregator.step import step
-from tests.sim.events import APPENDED_MS, answered, make_answer, recorded
+from tests.sim.events import APPENDED_MS, SKILL, answered, make_answer, recorded
 
 RULES = Rules("comitia.decisions.v1")
 
@@ -15,7 +17,10 @@ RULES = Rules("comitia.decisions.v1")
 class Fold:
     """One task's fold, with everything that it asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, weights: SkillWeights | None = None) -> None:
+        """`weights`: of the skill of `make_task`."""
+        known = {} if weights is None else {SKILL: weights}
+        self.rules = replace(RULES, weights=known)
         self.state: TaskState | None = None
         self.effects: list[Effect] = []
 
@@ -23,12 +28,14 @@ class Fold:
         self, *events: PanelEvent, at_ms: int = APPENDED_MS + 7, overloaded: bool = False
     ) -> "Fold":
         for event in events:
-            self.state, due = step(self.state, recorded(event, at_ms), at_ms, RULES, overloaded)
+            self.state, due = step(
+                self.state, recorded(event, at_ms), at_ms, self.rules, overloaded
+            )
             self.effects += due
         return self
 
     def tick(self, now_ms: int) -> "Fold":
-        self.state, due = step(self.state, Timer("t1", now_ms), now_ms, RULES)
+        self.state, due = step(self.state, Timer("t1", now_ms), now_ms, self.rules)
         self.effects += due
         return self
 

@@ -13,8 +13,12 @@ from comitia.v1.decision_pb2 import (
     Decision,
 )
 from comitia.v1.policy_pb2 import (
+    METHOD_APPROVAL,
+    METHOD_LEARNED,
+    METHOD_LOG_POOL,
     METHOD_PLURALITY,
     METHOD_PROBABILITY_WEIGHTED,
+    METHOD_WEIGHTED,
     Method,
     Policy,
 )
@@ -25,6 +29,7 @@ from tests.sim.events import (
     make_answer,
     make_panel,
     make_task,
+    make_weights,
     opened,
     policy,
 )
@@ -35,8 +40,22 @@ ABSENT = ""
 SAID = ("a", "b", None, ABSENT)
 
 
+# a0 outweighs two of the others; a2 is worse than chance.
+WEIGHTS = make_weights({"a0": (2.5, 0.2, 0.9), "a1": (1.0, 0.0, 0.7), "a2": (-0.3, 0.1, 0.3)})
+METHODS = (
+    METHOD_PLURALITY,
+    METHOD_PROBABILITY_WEIGHTED,
+    METHOD_APPROVAL,
+    METHOD_LOG_POOL,
+    METHOD_WEIGHTED,
+    METHOD_LEARNED,
+)
+
+
 def panel(asked: Policy, seats: int) -> Fold:
-    return Fold().say(opened(make_panel(make_task(options="abc", policy=asked), seats=seats)))
+    return Fold(WEIGHTS).say(
+        opened(make_panel(make_task(options="abc", policy=asked), seats=seats))
+    )
 
 
 def outcome(fold: Fold) -> tuple[int, str] | None:
@@ -105,7 +124,7 @@ def test_a_large_panel_is_looked_at_in_steps() -> None:
     assert seats // 2 < ballots <= seats // 2 + LOOK_EVERY
 
 
-@pytest.mark.parametrize("method", [METHOD_PLURALITY, METHOD_PROBABILITY_WEIGHTED])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("seats", "samples"), [(3, 1), (4, 1), (2, 2)])
 def test_an_early_decision_is_the_one_that_every_further_course_would_have_given(
     method: Method, seats: int, samples: int
@@ -134,7 +153,7 @@ said = st.tuples(st.sampled_from(("a", "b", "c", None, ABSENT)), st.none() | st.
 @given(
     st.lists(st.tuples(st.integers(0, 6), st.integers(0, 1), said), max_size=30),
     st.integers(0, 8),
-    st.sampled_from([METHOD_PLURALITY, METHOD_PROBABILITY_WEIGHTED]),
+    st.sampled_from(METHODS),
 )
 def test_the_same_holds_for_random_courses(
     course: list[tuple[int, int, tuple[str | None, float | None]]],
