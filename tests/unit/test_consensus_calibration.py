@@ -11,6 +11,7 @@ from comitia.consensus.calibration import (
     expected_calibration_error,
     temperature,
 )
+from comitia.consensus.linear import calibrated
 
 
 def test_the_error_is_the_gap_between_what_was_said_and_what_came() -> None:
@@ -34,32 +35,27 @@ def test_what_is_no_probability_is_refused(said: list[float]) -> None:
 
 
 def drawn(count: int, times: float) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of 4 options, `times` as far apart as what is drawn with them."""
+    """Log-odds `times` as far from 0 as what is drawn with them."""
     chance = random.Random(7)
-    scores = np.array([[chance.gauss(0, 1.5) for _ in range(4)] for _ in range(count)])
-    right = [chance.choices(range(4), weights=np.exp(row).tolist())[0] for row in scores]
-    return scores * times, np.array(right)
+    log_odds = np.array([chance.gauss(0.5, 1.5) for _ in range(count)])
+    right = np.array([chance.random() < 1 / (1 + math.exp(-one)) for one in log_odds])
+    return log_odds * times, right
 
 
 @pytest.mark.parametrize("times", [0.5, 1.0, 3.0])
 def test_the_temperature_undoes_overconfidence(times: float) -> None:
-    scores, right = drawn(3000, times)
-    found = temperature(scores, right)
+    log_odds, right = drawn(3000, times)
+    found = temperature(log_odds, right)
     assert found == pytest.approx(times, rel=0.1)
-    chances = np.exp(scores / found)
-    chances /= chances.sum(axis=1, keepdims=True)
-    said = chances.max(axis=1).tolist()
-    came = (chances.argmax(axis=1) == right).tolist()
-    assert expected_calibration_error(said, came) < 0.03
+    said = [calibrated(math.exp(-one), found) for one in log_odds]
+    assert expected_calibration_error(said, right.tolist()) < 0.03
 
 
-def test_few_votes_move_it_little_and_options_that_are_not_there_do_not_count() -> None:
-    assert temperature(np.zeros((0, 3)), np.zeros(0, dtype=np.intp)) == pytest.approx(1.0)
-    wrong = temperature(np.array([[5.0, 0.0]]), np.array([1]))
-    assert 1.0 < wrong < 4.0
-    padded = temperature(np.array([[5.0, 0.0, -math.inf]]), np.array([1]))
-    assert padded == pytest.approx(wrong)
-    many = temperature(np.array([[5.0, 0.0]] * 500), np.array([1] * 500))
-    assert wrong < many <= TEMPERATURE_MAX
-    with pytest.raises(ValueError, match="no finite score"):
-        temperature(np.array([[5.0, -math.inf]]), np.array([1]))
+def test_few_votes_move_it_little() -> None:
+    assert temperature(np.zeros(0), np.zeros(0, dtype=np.bool_)) == pytest.approx(1.0)
+    sure_and_wrong = temperature(np.array([5.0]), np.array([False]))
+    assert 1.0 < sure_and_wrong < 4.0
+    often = temperature(np.full(500, 5.0), np.zeros(500, dtype=np.bool_))
+    assert sure_and_wrong < often <= TEMPERATURE_MAX
+    with pytest.raises(ValueError, match="not finite"):
+        temperature(np.array([math.inf]), np.array([True]))

@@ -55,24 +55,27 @@ def test_a_voter_worse_than_chance_speaks_against_its_choice() -> None:
     assert learned.decide(votes(y="a", unknown="b"), OPTIONS, WEIGHTS).winner == "b"
 
 
-def test_a_learned_vote_is_a_softmax_at_the_temperature_of_the_skill() -> None:
-    outcome = learned.decide(votes(v="a", x="b", z="b"), OPTIONS, WEIGHTS)
-    raised = [math.exp(3 / 2), math.exp(1 / 2), 1.0]
-    assert outcome.probability == pytest.approx(raised[0] / sum(raised))
+def test_the_temperature_of_the_skill_takes_back_how_sure_a_vote_is() -> None:
+    ballots = votes(v="a", x="b", z="b")
+    outcome = learned.decide(ballots, OPTIONS, WEIGHTS)
+    raised = [math.exp(3), math.exp(1), 1.0]
     assert outcome.shares["b"] == pytest.approx(raised[1] / sum(raised))
-    assert learned.decide(votes(v="a"), OPTIONS, skill(0.0)).probability is None
+    log_odds_of_a = math.log(raised[0] / (raised[1] + raised[2]))
+    assert outcome.probability == pytest.approx(1 / (1 + math.exp(-log_odds_of_a / 2)))
+    for unusable in (0.0, -1.0, math.nan, math.inf):
+        assert learned.decide(ballots, OPTIONS, skill(unusable)).probability is None
 
 
 def test_values_that_are_free_leave_room_for_another_one() -> None:
     outcome = learned.decide(votes(v="12", x="13"), (), WEIGHTS)
-    first, second = math.exp(3 / 2), math.exp(1 / 2)
+    first, second = math.exp(3), math.exp(1)
     assert outcome.shares["12"] == pytest.approx(first / (first + second))
-    assert outcome.probability == pytest.approx(first / (first + second + 1))
+    assert outcome.probability == pytest.approx(1 / (1 + ((second + 1) / first) ** 0.5))
     assert weighted.decide(votes(v="12", x="13"), (), WEIGHTS).winner == "12"
     # Even unanimous voters of little weight may all be wrong.
-    assert learned.decide(votes(y="12"), (), WEIGHTS).probability == pytest.approx(
-        math.exp(-0.375) / (1 + math.exp(-0.375))
-    )
+    doubtful = learned.decide(votes(y="12"), (), WEIGHTS)
+    assert doubtful.shares == {"12": 1.0}
+    assert doubtful.probability == pytest.approx(1 / (1 + math.exp(0.375)))
 
 
 def test_probabilities_count_by_their_logarithm_and_a_zero_is_no_veto() -> None:

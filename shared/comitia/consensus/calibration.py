@@ -1,14 +1,15 @@
 """How far a vote's probability can be believed, and what makes it believable.
 
-Scores of past votes and which option was right in; out a temperature T, one per skill, by which
-scores are divided before the softmax:
+The log-odds L of past winners' shares and whether each was right in; out a temperature T, one per
+skill, that divides them:
 
-    T = argmin over T of - sum over votes of ln softmax(score / T)[right] + (ln T)^2 / (2 s^2)
+    T = argmin over T of - sum over votes of ln P(as it came) + (ln T)^2 / (2 s^2)
+    P(right) = 1 / (1 + exp(-L / T))
 
 C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On Calibration of Modern Neural Networks", ICML
-2017, DOI 10.48550/arXiv.1706.04599; the second term (s = SPREAD) keeps T near 1 while votes are
-few. The scores must come from weights that have not seen these votes, else T learns how well they
-were fitted and not how well they predict.
+2017, DOI 10.48550/arXiv.1706.04599, applied to the one probability that a decision names; the
+second term (s = SPREAD) keeps T near 1 while votes are few. The shares must come from weights that
+have not seen these votes, else T learns how well they were fitted, and not how well they predict.
 
 And the expected calibration error: with votes sorted into bins B by their probability,
 
@@ -35,39 +36,29 @@ TEMPERATURE_MAX = 100.0
 _STEPS = 40
 
 
-def temperature(scores: NDArray[np.float64], right: NDArray[np.intp]) -> float:
-    """The temperature of n votes over up to k options; 1 where n is 0.
+def temperature(log_odds: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """The temperature of n votes, in [1 / TEMPERATURE_MAX, TEMPERATURE_MAX]; 1 where n is 0.
 
-    `scores`: float64[n, k], -inf where a vote has fewer options. `right`: intp[n], the column of
-    the right option, whose score is finite. ValueError where it is not.
+    `log_odds`: float64[n], ln(share / (1 - share)) of each winner. `right`: bool[n]. ValueError
+    where a number is not finite.
     """
-    here = np.isfinite(scores)
-    rows = np.arange(len(right))
-    if not here[rows, right].all():
-        raise ValueError("the right option of a vote has no finite score")
+    if not np.isfinite(log_odds).all():
+        raise ValueError("the log-odds of a vote are not finite")
     low, high = -math.log(TEMPERATURE_MAX), math.log(TEMPERATURE_MAX)
-    # Where the slope changes from falling to rising there is a minimum between the two ends: it
-    # falls at the low end, or T = 1 / TEMPERATURE_MAX is the best allowed.
+    # Where the loss turns from falling to rising there is a minimum.
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        low, high = (low, middle) if _slope(scores, here, right, middle) > 0 else (middle, high)
+        low, high = (low, middle) if _slope(log_odds, right, middle) > 0 else (middle, high)
     return math.exp((low + high) / 2)
 
 
 def _slope(
-    scores: NDArray[np.float64],
-    here: NDArray[np.bool_],
-    right: NDArray[np.intp],
-    log_temperature: float,
+    log_odds: NDArray[np.float64], right: NDArray[np.bool_], log_temperature: float
 ) -> float:
     """Derivative of the loss by ln T."""
-    slope = log_temperature / SPREAD**2
-    if not len(right):
-        return slope
-    inverse = math.exp(-log_temperature)
-    raised = np.exp((scores - scores.max(axis=1, keepdims=True)) * inverse)
-    mean = (raised * np.where(here, scores, 0.0)).sum(axis=1) / raised.sum(axis=1)
-    return slope + inverse * float((scores[np.arange(len(right)), right] - mean).sum())
+    scaled = log_odds * math.exp(-log_temperature)
+    chances = 0.5 * (1.0 + np.tanh(0.5 * scaled))
+    return log_temperature / SPREAD**2 + float(((right - chances) * scaled).sum())
 
 
 def expected_calibration_error(

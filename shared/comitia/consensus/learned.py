@@ -1,7 +1,8 @@
 """Learned vote: a ballot counts by the weights that feedback has taught about its voter.
 
     score(o) = sum over voters v of w_v * [choice_v = o] + u_v * ln p_v(o)
-    P(o)     = softmax of score / T
+    share(o) = softmax of the scores
+    P(winner is right): its share, the log-odds of which are divided by T
 
 with w, u and T of the skill's record, as `learning` fits them (conditional logit: D. McFadden,
 "Conditional Logit Analysis of Qualitative Choice Behavior", Frontiers in Econometrics (1974),
@@ -35,8 +36,7 @@ def settled(
     """Whether a ballot more of each of `open_voters` (several of a voter that stands there several
     times) leaves the winner in place: see `linear.settled`.
     """
-    found = _coefficients(weights)
-    return linear.settled(ballots, options, found, weights.temperature, open_voters)
+    return linear.settled(ballots, options, _coefficients(weights), open_voters)
 
 
 def _coefficients(weights: SkillWeights) -> linear.Coefficients:

@@ -20,8 +20,8 @@ D. J. C. MacKay, "Bayesian Interpolation", Neural Computation 4 (1992), 415-447,
 
 with a gamma prior (A, B) on p, which decides while there are few answers or few voters.
 
-The temperature is cross-fitted: the questions are dealt into FOLDS, each fold is scored by weights
-fitted to the others, and `calibration.temperature` fits those scores.
+The temperature is cross-fitted: the questions are dealt into FOLDS, each fold is decided by weights
+fitted to the others, and `calibration.temperature` judges the winners' shares.
 
 Below EXAMPLES_MIN questions nothing is fitted: the weights are the log-odds themselves and no
 temperature is named. The same input gives the same weights to the last bit.
@@ -52,6 +52,8 @@ _LINE_PRECISION = 2.0
 # Gamma prior of p: the precision is likely about A / B, that is a standard deviation of 0.22 nats.
 _GAMMA_A, _GAMMA_B = 2.0, 0.1
 _EVIDENCE_ROUNDS = 6
+# A vote that nothing speaks against counts as this sure, in nats.
+_LOG_ODDS_MAX = 50.0
 
 
 @value
@@ -203,7 +205,11 @@ def _temperature(questions: Questions, prior: Prior, found: Floats) -> float:
         others, _ = conditional_logit.fit(questions.only(fold != held), prior, found)
         rows = fold[owner] == held
         scores[owner[rows], place[rows]] = questions.features[rows] @ others
-    return calibration.temperature(scores, questions.right - questions.starts)
+    winner = scores.argmax(axis=1)
+    against = np.exp(scores - scores.max(axis=1, keepdims=True))
+    against[np.arange(count), winner] = 0.0
+    log_odds = -np.log(np.maximum(against.sum(axis=1), math.exp(-_LOG_ODDS_MAX)))
+    return calibration.temperature(log_odds, winner == questions.right - questions.starts)
 
 
 def _coefficients(layout: _Layout, found: Floats) -> dict[str, tuple[float, float]]:

@@ -3,15 +3,17 @@ coefficients of its own.
 
     score(o) = sum over voters v of the mean over v's ballots of
                    w_v * [choice = o] + u_v * ln max(p(o), PROBABILITY_FLOOR)
-    P(o)     = exp(score(o) / T) / sum over o' of exp(score(o') / T)
+    share(o) = exp(score(o)) / sum over o' of exp(score(o'))
+    P(winner is right) = 1 / (1 + exp(-L / T)),    L = ln(share / (1 - share)) of the winner
 
-Ballots, the options and (w_v, u_v) = `coefficients(v)` in; an Outcome out, whose shares are P. A
-voter's several ballots (samples) share its weight: asked more often it is heard better, not louder.
-A ballot without usable probabilities (`ballots.stated`) takes no part in the second term.
+Ballots, the options and (w_v, u_v) = `coefficients(v)` in; an Outcome out. T is the skill's
+temperature: weights that are right about who leads may still be too sure of it (see `calibration`).
+A voter's several ballots (samples) share its weight: asked more often it is heard better, not
+louder. A ballot without usable probabilities (`ballots.stated`) takes no part in the second term.
 
 With `options` empty the candidates are the values that were named (text, numbers, JSON). Then
-shares are among them, while the calibrated probability allows for one value more, "something else",
-of score 0: that everybody is wrong.
+shares are among them, while the probability allows for one value more, "something else", of score
+0: that everybody is wrong.
 
 Abstentions, and ballots for something that is no option, are not cast. All options of the highest
 share lead together: where no ballot weighs anything, all options do. Whatever is not finite counts
@@ -49,8 +51,8 @@ def decide(
     coefficients: Coefficients,
     temperature: float,
 ) -> Outcome:
-    """The option of the highest score. `temperature` 0, or unusable: T is 1, and the outcome names
-    no probability.
+    """The option of the highest score. `temperature` 0, or unusable: the outcome names no
+    probability.
     """
     by_voter, cast, abstained = _cast_by_voter(ballots, options)
     if not cast:
@@ -58,23 +60,34 @@ def decide(
     parts = _parts(by_voter, options, coefficients)
     scores = {o: math.fsum(part[o] for part in parts.values()) for o in _candidates(parts)}
     highest = max(scores.values())
-    scale = _scale(temperature)
-    raised = {o: math.exp((score - highest) / scale) for o, score in scores.items()}
+    raised = {o: math.exp(score - highest) for o, score in scores.items()}
     whole = math.fsum(raised.values())
     outcome = lead({o: share / whole for o, share in raised.items()}, cast, abstained)
-    if outcome.winner is None or not usable(temperature):
+    winner = outcome.winner
+    if winner is None or not (math.isfinite(temperature) and temperature > 0.0):
         return outcome
-    # The winner's score is the highest; relative to it, something else has -highest.
-    other = 0.0 if options else math.exp(min(EXPONENT_MAX, -highest / scale))
-    probability = 1.0 / (whole + other)
-    return Outcome(outcome.winner, (), outcome.shares, outcome.margin, cast, abstained, probability)
+    # All against the winner, whose own is 1. Relative to it, something else has the score -highest.
+    against = [share for option, share in raised.items() if option != winner]
+    if not options:
+        against.append(math.exp(min(EXPONENT_MAX, -highest)))
+    probability = calibrated(math.fsum(against), temperature)
+    return Outcome(winner, (), outcome.shares, outcome.margin, cast, abstained, probability)
+
+
+def calibrated(against: float, temperature: float) -> float:
+    """The probability of something whose odds are 1 to `against`, [0, inf), once its log-odds are
+    divided by `temperature`, above 0.
+    """
+    if against <= 0.0:
+        return 1.0
+    exponent = math.log(against) / temperature
+    return 1.0 / (1.0 + math.exp(min(EXPONENT_MAX, exponent)))
 
 
 def settled(
     ballots: Iterable[Ballot],
     options: Sequence[str],
     coefficients: Coefficients,
-    temperature: float,
     open_voters: Iterable[str],
 ) -> bool:
     """Whether there is a winner that one further ballot, or none, of each of `open_voters` (a voter
@@ -86,7 +99,7 @@ def settled(
     least (m d - j B) / (m + j), which falls with j; at j = r it is reached where all of them give
     the rival everything (the leader, for a coefficient below 0). The sum over voters bounds the
     lead in the score, g, from below, and the leader's share is at least 1 / k of k candidates, so
-    its lead in the shares is at least (1 - exp(-g / T)) / k. A value that nobody has named yet is a
+    its lead in the shares is at least (1 - exp(-g)) / k. A value that nobody has named yet is a
     rival of score 0.
     """
     by_voter, cast, _ = _cast_by_voter(ballots, options)
@@ -117,9 +130,7 @@ def settled(
             apart = part.get(leader, 0.0) - (part.get(rival, 0.0) if rival is not None else 0.0)
             lowest.append((before * apart - more * most) / (before + more))
         gap = math.fsum(lowest)
-        if gap <= ROUNDING:
-            return False
-        if -math.expm1(-gap / _scale(temperature)) / count <= TIE_TOLERANCE + ROUNDING:
+        if gap <= ROUNDING or -math.expm1(-gap) / count <= TIE_TOLERANCE + ROUNDING:
             return False
     return True
 
@@ -128,11 +139,6 @@ def _furthest(coefficients: tuple[float, float], with_probabilities: bool) -> fl
     """The most by which one ballot of a voter can move the scores of two options apart."""
     weight, probability_weight = map(finite, coefficients)
     return abs(weight) + (abs(probability_weight) * _LOG_RANGE if with_probabilities else 0.0)
-
-
-def usable(temperature: float) -> bool:
-    """Whether it calibrates anything."""
-    return math.isfinite(temperature) and temperature > 0.0
 
 
 def _cast_by_voter(
@@ -178,7 +184,3 @@ def _candidates(parts: Mapping[str, Mapping[str, float]]) -> Iterable[str]:
 
 def _log(probabilities: Mapping[str, float], option: str) -> float:
     return math.log(max(probabilities.get(option, 0.0), PROBABILITY_FLOOR))
-
-
-def _scale(temperature: float) -> float:
-    return temperature if usable(temperature) else 1.0

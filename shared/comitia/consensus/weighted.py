@@ -35,7 +35,7 @@ def settled(
     """Whether a ballot more of each of `open_voters` (several of a voter that stands there several
     times) leaves the winner in place: see `linear.settled`.
     """
-    return linear.settled(ballots, options, _coefficients(options, weights), 0.0, open_voters)
+    return linear.settled(ballots, options, _coefficients(options, weights), open_voters)
 
 
 def _coefficients(options: Sequence[str], weights: SkillWeights) -> linear.Coefficients:

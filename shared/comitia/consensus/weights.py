@@ -38,9 +38,9 @@ class VoterWeight:
 
 @value
 class SkillWeights:
-    """All weights of a skill. `prior` is that of a voter who is not in `voters`. `temperature`
-    divides the scores before the softmax that makes them calibrated probabilities, above 0; 0 where
-    nothing was calibrated. `learned`: fitted to feedback, and not to agreement alone.
+    """All weights of a skill. `prior` is that of a voter who is not in `voters`. `temperature`,
+    above 0, divides the log-odds of the winner's share, which makes it a calibrated probability; 0
+    where nothing was calibrated. `learned`: fitted to feedback, and not to agreement alone.
     """
 
     version: int
