@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comitia.consensus.keys import json_key, number_key, ranking_key, text_key
+from comitia.consensus.keys import json_key, number_key, passage_key, ranking_key, text_key
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,13 @@ def test_texts_that_differ_stay_different() -> None:
     assert text_key("yes") != text_key("no")
     with pytest.raises(ValueError, match="empty"):
         text_key(" \n")
+
+
+def test_passages_differ_by_all_but_white_space_and_composition() -> None:
+    assert passage_key(" Caf\u00e9\n au lait") == passage_key("Cafe\u0301 au  lait ")
+    assert passage_key("Sie") != passage_key("sie")
+    with pytest.raises(ValueError, match="the text is empty"):
+        passage_key("\t")
 
 
 def test_numbers_compare_at_twelve_digits() -> None:

@@ -131,11 +131,11 @@ def _sides(tally: Tally) -> Iterable[str]:
             abstained.setdefault(ballot.agent, _why(ballot.abstention))
         else:
             sides.setdefault(vote.choice, []).append(ballot)
-    shares = tally.outcome.shares
-    ordered = sorted(sides, key=lambda key: (-shares.get(key, 0.0), key))
+    winner, shares = tally.outcome.winner, tally.outcome.shares
+    ordered = sorted(sides, key=lambda key: (key != winner, -shares.get(key, 0.0), key))
     for key in ordered[:NAMES_MAX]:
         yield f"For {shown(tally.values[key])}: {_voters(sides[key], tally.weighed)}."
-        if key != tally.outcome.winner:
+        if key != winner:
             yield _reason(sides[key])
     if len(ordered) > NAMES_MAX:
         yield f"{len(ordered) - NAMES_MAX} more values."

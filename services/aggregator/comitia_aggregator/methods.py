@@ -15,6 +15,7 @@ from comitia.consensus import (
     approval,
     learned,
     log_pool,
+    minimum_bayes_risk,
     plurality,
     probability_weighted,
     weighted,
@@ -45,12 +46,14 @@ class Row:
     """One method. `words`: how its winner leads, with {cast} ballots, {votes} of them for it,
     {share} of the weight. `settled`: whether one ballot more of each of these voters leaves the
     winner in place. `weigh`: what a ballot that was cast weighed; None where all weigh 1.
+    `as_written`: see `values.key_of`.
     """
 
     words: str
     decide: Callable[[Votes], Outcome]
     settled: Callable[[Votes, Sequence[str]], bool]
     weigh: Callable[[Votes, Ballot], float] | None = None
+    as_written: bool = False
 
 
 def method_of(task: Task, weights: SkillWeights | None) -> Method:
@@ -135,5 +138,11 @@ ROWS: Mapping[Method, Row] = {
         lambda v: learned.decide(v.ballots, v.options, v.weights),
         lambda v, voters: learned.settled(v.ballots, v.options, v.weights, voters),
         _by_learned,
+    ),
+    policy.METHOD_MINIMUM_BAYES_RISK: Row(
+        "by minimum Bayes risk, {cast} texts compared by chrF",
+        lambda v: minimum_bayes_risk.decide(v.ballots),
+        lambda v, voters: minimum_bayes_risk.settled(v.ballots, len(voters)),
+        as_written=True,
     ),
 }

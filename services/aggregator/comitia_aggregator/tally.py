@@ -18,7 +18,7 @@ from comitia.v1.panel_event_pb2 import PanelOpened, Seat
 from comitia.v1.policy_pb2 import Method
 from comitia.v1.value_pb2 import Value
 from comitia.values import value
-from comitia_aggregator.methods import NO_WEIGHTS, ROWS, WEIGHING, Votes, method_of
+from comitia_aggregator.methods import NO_WEIGHTS, ROWS, WEIGHING, Row, Votes, method_of
 from comitia_aggregator.state import NAME_BYTES_MAX, cut
 from comitia_aggregator.values import key_of, value_of
 
@@ -65,8 +65,10 @@ def tally(
     shadows: list[tuple[Ballot, str | None]] = []
     votes: list[Vote] = []
     values: dict[str, Value] = {}
+    method = method_of(task, weights)
+    row = ROWS[method]
     for ballot in sorted(ballots, key=_place):
-        key = _key(ballot, task.format)
+        key = _key(ballot, task.format, row)
         if ballot.shadow:
             ballot.weight = 0.0
             shadows.append((ballot, key))
@@ -76,8 +78,7 @@ def tally(
         if key is not None and key not in values:
             values[key] = ballot.value
     options = tuple(option.id for option in task.format.choice.options)
-    method = method_of(task, weights)
-    row, of = ROWS[method], Votes(tuple(votes), options, weights or NO_WEIGHTS)
+    of = Votes(tuple(votes), options, weights or NO_WEIGHTS)
     outcome = row.decide(of)
     if row.weigh is not None:
         for ballot, vote in zip(counted, votes, strict=True):
@@ -139,13 +140,13 @@ def _place(ballot: Ballot) -> tuple[int, int, int, str]:
     return ballot.seat, ballot.sample, ballot.round, ballot.assignment_id
 
 
-def _key(ballot: Ballot, answer_format: AnswerFormat) -> str | None:
+def _key(ballot: Ballot, answer_format: AnswerFormat, row: Row) -> str | None:
     """The key of the ballot's value; without a usable one the ballot is made an abstention, and
     None returned.
     """
     if ballot.WhichOneof("outcome") == "value":
         try:
-            return key_of(ballot.value, answer_format)
+            return key_of(ballot.value, answer_format, as_written=row.as_written)
         except ValueError as error:
             ballot.abstention.reason = ABSTENTION_REASON_UNDECIDED
             ballot.abstention.detail = str(error)

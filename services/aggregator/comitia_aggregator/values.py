@@ -9,7 +9,7 @@ ballot has written it.
 import json
 from collections.abc import Sequence
 
-from comitia.consensus.keys import json_key, number_key, ranking_key, text_key
+from comitia.consensus.keys import json_key, number_key, passage_key, ranking_key, text_key
 from comitia.v1.format_pb2 import AnswerFormat, NumberFormat, Option
 from comitia.v1.value_pb2 import Ranking, Tier, Value
 
@@ -23,8 +23,10 @@ KIND = {
 }
 
 
-def key_of(value: Value, answer_format: AnswerFormat) -> str:
-    """ValueError says what is wrong with the value."""
+def key_of(value: Value, answer_format: AnswerFormat, *, as_written: bool = False) -> str:
+    """`as_written`: texts that differ in case alone differ. ValueError says what is wrong with the
+    value.
+    """
     asked = answer_format.WhichOneof("kind") or "text"
     given = value.WhichOneof("kind")
     if given != KIND[asked]:
@@ -42,7 +44,9 @@ def key_of(value: Value, answer_format: AnswerFormat) -> str:
         if {option for tier in tiers for option in tier} != options:
             raise ValueError("the ranking does not hold exactly the task's options")
         return ranking_key(tiers)
-    return json_key(value.json) if asked == "json" else text_key(value.text)
+    if asked == "json":
+        return json_key(value.json)
+    return passage_key(value.text) if as_written else text_key(value.text)
 
 
 def options_of(answer_format: AnswerFormat) -> Sequence[Option]:

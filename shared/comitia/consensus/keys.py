@@ -1,7 +1,10 @@
 """Keys under which equal values compare equal: a value of an answer in, a string out.
 
 - text: Unicode NFKC, casefolded, runs of white space become one blank, none at the ends ("  Yes\\n"
-  is "yes");
+  is "yes"). A plurality of such keys is normalise-and-vote, or self-consistency: X. Wang et al.,
+  "Self-Consistency Improves Chain of Thought Reasoning in Language Models", ICLR 2023, DOI
+  10.48550/arXiv.2203.11171;
+- passage: a text that is compared by how it is written: Unicode NFC, white space as above;
 - number: 12 significant decimal digits, so that 0.1 + 0.2 is 0.3; -0 is 0; not finite is refused;
 - JSON: parsed; members sorted by name, whole numbers exact (1.0 is 1), others as above, strings as
   they are;
@@ -22,7 +25,16 @@ JSON_DEPTH_MAX = 64
 def text_key(text: str) -> str:
     """ValueError when nothing but white space is left."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    key = " ".join(folded.split())
+    return _one_line(folded)
+
+
+def passage_key(text: str) -> str:
+    """ValueError as for `text_key`."""
+    return _one_line(unicodedata.normalize("NFC", text))
+
+
+def _one_line(text: str) -> str:
+    key = " ".join(text.split())
     if not key:
         raise ValueError("the text is empty")
     return key

@@ -5,7 +5,8 @@
 Ballots in, an Outcome out. Abstentions are not cast: they neither help nor hurt any value. A tie
 for the lead has no winner; all leaders are named. It is the oldest of voting rules; for its place
 among the others: S. J. Brams and P. C. Fishburn, "Voting procedures", Handbook of Social Choice and
-Welfare 1 (2002), 173-236, DOI 10.1016/S1574-0110(02)80008-X.
+Welfare 1 (2002), 173-236, DOI 10.1016/S1574-0110(02)80008-X. Over texts written in one way
+(`keys.text_key`) it is what is called self-consistency.
 """
 
 from collections import Counter
