@@ -13,12 +13,19 @@ from collections.abc import Callable, Mapping, Sequence
 
 from comitia.consensus import (
     approval,
+    borda,
+    copeland,
+    fields,
     learned,
     log_pool,
+    median,
     minimum_bayes_risk,
     plurality,
     probability_weighted,
+    schulze,
+    trimmed_mean,
     weighted,
+    weighted_mean,
 )
 from comitia.consensus.ballots import PROBABILITY_FLOOR, Ballot, Outcome, stated
 from comitia.consensus.weights import SkillWeights, VoterWeight, finite, log_odds
@@ -79,6 +86,10 @@ def _by_log_odds(votes: Votes, ballot: Ballot) -> float:
     return log_odds(accuracy, len(votes.options)) / _samples(votes, ballot)
 
 
+def _by_accuracy(votes: Votes, ballot: Ballot) -> float:
+    return votes.weights.of(ballot.voter).accuracy / _samples(votes, ballot)
+
+
 def _by_learned(votes: Votes, ballot: Ballot) -> float:
     """What the ballot adds to the score of its choice, over what it adds to the other options' on
     the mean, in nats.
@@ -99,10 +110,11 @@ def _samples(votes: Votes, ballot: Ballot) -> int:
     return Counter(b.voter for b in votes.ballots if b.choice is not None)[ballot.voter]
 
 
-# What is used where the skill has no weights.
+# Methods that read weights, and what is used where the skill has none.
 WEIGHING: Mapping[Method, Method] = {
     policy.METHOD_WEIGHTED: policy.METHOD_PLURALITY,
     policy.METHOD_LEARNED: policy.METHOD_PLURALITY,
+    policy.METHOD_WEIGHTED_MEAN: policy.METHOD_TRIMMED_MEAN,
 }
 
 ROWS: Mapping[Method, Row] = {
@@ -144,5 +156,41 @@ ROWS: Mapping[Method, Row] = {
         lambda v: minimum_bayes_risk.decide(v.ballots),
         lambda v, voters: minimum_bayes_risk.settled(v.ballots, len(voters)),
         as_written=True,
+    ),
+    policy.METHOD_MEDIAN: Row(
+        "as the median of {cast} numbers, {votes} of them just that",
+        lambda v: median.decide(v.ballots),
+        lambda v, voters: median.settled(v.ballots, len(voters)),
+    ),
+    policy.METHOD_TRIMMED_MEAN: Row(
+        "as the mean of {cast} numbers without the lowest and the highest fifth",
+        lambda v: trimmed_mean.decide(v.ballots),
+        lambda v, voters: trimmed_mean.settled(v.ballots, len(voters)),
+    ),
+    policy.METHOD_WEIGHTED_MEAN: Row(
+        "as the mean of {cast} numbers by how often each agent is estimated to be right",
+        lambda v: weighted_mean.decide(v.ballots, v.weights),
+        lambda v, voters: weighted_mean.settled(v.ballots, voters),
+        _by_accuracy,
+    ),
+    policy.METHOD_FIELDS: Row(
+        "field by field, {votes} of {cast} ballots say just that",
+        lambda v: fields.decide(v.ballots),
+        lambda v, voters: fields.settled(v.ballots, len(voters)),
+    ),
+    policy.METHOD_BORDA: Row(
+        "by the places on all ballots (Borda), {votes} of {cast} ballots in just that order",
+        lambda v: borda.decide(v.ballots),
+        lambda v, voters: borda.settled(v.ballots, len(voters)),
+    ),
+    policy.METHOD_COPELAND: Row(
+        "by duels won (Copeland), {votes} of {cast} ballots in just that order",
+        lambda v: copeland.decide(v.ballots),
+        lambda v, voters: copeland.settled(v.ballots, len(voters)),
+    ),
+    policy.METHOD_SCHULZE: Row(
+        "by the strongest chains of duels (Schulze), {votes} of {cast} ballots in just that order",
+        lambda v: schulze.decide(v.ballots),
+        lambda v, voters: schulze.settled(v.ballots, len(voters)),
     ),
 }
