@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from comitia.consensus.krippendorff import alpha
 from comitia.v1.decision_pb2 import Decision
 from comitia_cli.client.comparing import Comparison
 from comitia_cli.output import TextConsole
@@ -142,6 +143,48 @@ def test_a_person_reads_the_two_side_by_side() -> None:
     assert "0 of 10 agree" in text
     assert "0 of 10 (0.0%) 10 of 10 (100.0%) +100.0 points" in text
     assert "10 put right, 0 put wrong" in text
+
+
+def test_it_says_how_far_agents_agree_beyond_chance() -> None:
+    log = Recorded()
+    for number in range(4):
+        log.tell(f"t-{number}", SPLIT if number else (("ada", 0.1), ("bo", 0.1), ("cy", 0.1)))
+    found = figures(ask(log, "--policy", "probability_weighted"))
+    # 12 ballots, 6 for yes; one pair of three agrees on each of three tasks, all on the fourth:
+    # 1 - (3 * 4 / 2 / 12) / (2 * 6 * 6 / (12 * 11))
+    told = {"skill": "opinions", "level": "nominal", "tasks": 4, "alpha": pytest.approx(1 / 12)}
+    assert found["agreement"] == [told]
+
+
+def test_agreement_on_numbers_knows_their_distance_and_leaves_shadows_out() -> None:
+    found = Comparison()
+    for said in ((1.0, 1.5, 99.0), (8.0, 9.0, 0.0)):
+        decision = Decision(skill="sums")
+        for number in said:
+            decision.ballots.add().value.number = number
+        decision.ballots[2].shadow = True
+        decision.ballots.add().abstention.detail = "cannot tell"
+        found.add(decision, decision, False)
+    free = Decision(skill="opinions")
+    for _ in range(2):
+        free.ballots.add().value.text = "as I like it"
+    found.add(free, free, False)
+    (one,) = found.agreements.found()
+    assert (one.skill, one.level, one.tasks) == ("sums", "interval", 2)
+    assert one.alpha == pytest.approx(alpha([[1.0, 1.5], [8.0, 9.0]], "interval"))
+    out = io.StringIO()
+    TextConsole(file=out, width=120).print(comparison_view(found))
+    assert f"sums: agents agree by {one.alpha:.2f} on 2 tasks" in out.getvalue()
+
+
+def test_where_all_say_the_same_there_is_no_chance_to_compare_with() -> None:
+    found, decision = Comparison(), Decision(skill="opinions")
+    for _ in range(3):
+        decision.ballots.add().value.option_id = "yes"
+    found.add(decision, decision, False)
+    out = io.StringIO()
+    TextConsole(file=out, width=120).print(comparison_view(found))
+    assert "opinions: all answers are the same (tasks: 1)" in out.getvalue()
 
 
 def test_a_version_that_is_not_kept_is_told() -> None:

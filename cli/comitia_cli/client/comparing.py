@@ -1,14 +1,16 @@
 """Two decisions of the same tasks, side by side: how often they agree, which are right more often,
 and which needed fewer answers. Pure.
 
-In: pairs of decisions, and the right value where feedback names one. Out: a `Comparison`. Feedback
-that the weights were fitted to flatters them, so it is counted apart (`fitted`).
+In: pairs of decisions, and the right value where feedback names one. Out: a `Comparison`, and how
+far the agents agree by the ballots of the decisions anew. Feedback that the weights were fitted to
+flatters them, so it is counted apart (`fitted`).
 """
 
 from dataclasses import asdict, dataclass, field
 
 from comitia.v1.decision_pb2 import Decision
 from comitia.v1.value_pb2 import Value
+from comitia_cli.client.agreeing import Agreements
 from comitia_cli.client.values import same
 from comitia_cli.intervals import paired, wilson
 
@@ -74,6 +76,7 @@ class Comparison:
     unread: int = 0
     judged: Judged = field(default_factory=Judged)
     fitted: Judged = field(default_factory=Judged)
+    agreements: Agreements = field(default_factory=Agreements)
 
     def add(self, recorded: Decision, redecided: Decision, cut_short: bool) -> bool:
         """Whether the two agree: the same value, or none."""
@@ -85,6 +88,7 @@ class Comparison:
         self.recorded_calls += len(recorded.ballots)
         self.redecided_calls += len(redecided.ballots)
         self.cut_short += cut_short
+        self.agreements.add(redecided)
         return alike
 
     def judge(
@@ -100,12 +104,13 @@ class Comparison:
 
     def figures(self) -> dict[str, object]:
         """All of it as plain values."""
-        counts = {k: v for k, v in asdict(self).items() if isinstance(v, int)}
+        counts = {k: v for k, v in vars(self).items() if isinstance(v, int)}
         return {
             **counts,
             "calls_saved": self.recorded_calls - self.redecided_calls,
             "judged": self.judged.shares(),
             "judged_by_feedback_the_weights_were_fitted_to": self.fitted.shares(),
+            "agreement": [asdict(one) for one in self.agreements.found()],
         }
 
 

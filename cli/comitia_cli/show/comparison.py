@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from comitia.v1.decision_pb2 import Decision
+from comitia_cli.client.agreeing import Agreement
 from comitia_cli.client.comparing import Comparison, Judged
 from comitia_cli.show.decision import status_name
 from comitia_cli.show.tables import plain_table
@@ -46,7 +47,17 @@ def comparison_view(found: Comparison) -> RenderableType:
     ):
         if judged.asked:
             table.add_row(words, *_accuracies(judged))
-    return Group(table, *(Text(line, style="dim") for line in _remarks(found)))
+    agreements = (Text(_agreement(one)) for one in found.agreements.found())
+    return Group(table, *agreements, *(Text(line, style="dim") for line in _remarks(found)))
+
+
+def _agreement(one: Agreement) -> str:
+    if one.alpha is None:
+        return f"{one.skill}: all answers are the same (tasks: {one.tasks})"
+    return (
+        f"{one.skill}: agents agree by {one.alpha:.2f} on {one.tasks} tasks (Krippendorff's alpha: "
+        "1 always, 0 as by chance)"
+    )
 
 
 def _accuracies(judged: Judged) -> tuple[str, str, Text]:
