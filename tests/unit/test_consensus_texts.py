@@ -63,6 +63,10 @@ def test_chrf_is_that_of_its_paper_and_one_for_the_same_text() -> None:
     assert more > found
 
 
+def test_nothing_is_compared_with_nothing() -> None:
+    assert (chrf([], ["a"]), chrf(["a"], [])) == ([], [[]])
+
+
 def test_nobody_said_anything_and_everybody_the_same() -> None:
     empty = decide(said(None, None))
     assert (empty.winner, empty.tied, empty.shares, empty.abstained) == (None, (), {}, 2)
@@ -114,9 +118,10 @@ def test_vectors_say_which_texts_mean_the_same() -> None:
 
 def test_a_text_without_a_usable_vector_is_far_from_all_others() -> None:
     vectors = {"a": (1.0, 0.0), "nan": (float("nan"), 1.0), "zero": (0, 0), "wide": (1.0, 0.0, 0.0)}
+    vectors["huge"] = (1.5e308, 1.5e308)
     ((*others, itself),) = by_vectors(vectors)(["nan"], ["a", "zero", "none", "nan"])
     assert (others, itself) == ([0.0, 0.0, 0.0], 1.0)
-    assert by_vectors(vectors)(["a"], ["nan", "zero", "wide", "none"]) == [[0.0] * 4]
+    assert by_vectors(vectors)(["a"], ["nan", "zero", "wide", "huge"]) == [[0.0] * 4]
     assert decide(said("a", "none", "a"), by_vectors(vectors)).winner == "a"
 
 

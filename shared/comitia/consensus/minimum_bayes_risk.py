@@ -60,8 +60,8 @@ def by_vectors(vectors: Mapping[str, Sequence[float]]) -> Utility:
 
     `vectors`: text (a key of `keys.text_key`) -> its embedding, float[width], all of one encoder,
     such as `ports.Model.embed` gives; this module runs no model. A text without
-    a vector, or with one that is 0, not finite or of another width, has utility 0 to all others,
-    and 1 to itself.
+    a vector, or with one whose length is 0 or not finite, or of another width, has utility 0 to all
+    others, and 1 to itself.
     """
     units = {text: _unit(vector) for text, vector in vectors.items()}
 
