@@ -6,6 +6,8 @@ import random
 import numpy as np
 import pytest
 
+from comitia.consensus import learning
+from comitia.consensus.ballots import Ballot
 from comitia.consensus.calibration import (
     TEMPERATURE_MAX,
     expected_calibration_error,
@@ -20,6 +22,8 @@ def test_the_error_is_the_gap_between_what_was_said_and_what_came() -> None:
     assert expected_calibration_error(said, came) == pytest.approx((0.45 + 0.05) / 2)
     assert expected_calibration_error([1.0, 0.0], [True, False]) == 0.0
     assert expected_calibration_error([], []) == 0.0
+    # 1 is in the last bin, not in one of its own.
+    assert expected_calibration_error([1.0, 0.95], [False, True]) == pytest.approx(0.95 / 2)
 
 
 def test_too_sure_and_too_modest_do_not_cancel_but_within_a_bin() -> None:
@@ -59,3 +63,16 @@ def test_few_votes_move_it_little() -> None:
     assert sure_and_wrong < often <= TEMPERATURE_MAX
     with pytest.raises(ValueError, match="not finite"):
         temperature(np.array([math.inf]), np.array([True]))
+
+
+def test_weights_are_never_judged_by_the_answers_that_they_were_fitted_to() -> None:
+    """Of thirty who guess, some have been right often by chance: a hundred answers say so, and the
+    next ones do not.
+    """
+    chance = random.Random(1)
+    voters = [f"guesser {number}" for number in range(30)]
+    examples = [
+        learning.Example({v: Ballot(chance.choice("ab")) for v in voters}, ("a", "b"), "a")
+        for _ in range(100)
+    ]
+    assert learning.fit(examples, dict.fromkeys(voters, 0.7)).temperature > 1.3
