@@ -4,6 +4,7 @@ are those of the aggregator's own rules.
 
 import io
 import json
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -117,7 +118,18 @@ def test_weights_of_a_version_decide_and_the_feedback_they_know_is_counted_apart
     assert (fitted["asked"], judged["asked"]) == (len(known), 8 - len(known))
     assert (judged["recorded"], judged["redecided"]) == (0, 8 - len(known))
     # By plurality no weights are at work, so no feedback flatters.
-    assert figures(ask(log))["judged_by_feedback_the_weights_were_fitted_to"] == {}
+    plain = figures(ask(log))
+    assert plain["judged_by_feedback_the_weights_were_fitted_to"] == {}
+    # Both are equally sure, one of them in vain: 5 nats against two votes of .1.
+    sure = 1 / (1 + math.exp(0.2 - 5))
+    for found, right in ((newest, 1.0), (former, 0.0)):
+        assert found["calibration"] == {
+            "tasks": 8 - len(known),
+            "mean_probability": pytest.approx(sure),
+            "right": right,
+            "expected_calibration_error": pytest.approx(abs(right - sure)),
+        }
+    assert plain["calibration"] == {}
 
 
 def test_what_the_method_cannot_count_is_left_out_and_what_it_lacks_is_told() -> None:
@@ -136,6 +148,7 @@ def test_a_person_reads_the_two_side_by_side() -> None:
     recorded.value.option_id, redecided.value.option_id = "no", "yes"
     for _ in range(10):
         found.add(recorded, redecided, False)
+        redecided.calibrated_probability = 0.8
         found.judge(recorded, redecided, redecided.value, False)
     out = io.StringIO()
     TextConsole(file=out, width=120).print(comparison_view(found))
@@ -143,6 +156,7 @@ def test_a_person_reads_the_two_side_by_side() -> None:
     assert "0 of 10 agree" in text
     assert "0 of 10 (0.0%) 10 of 10 (100.0%) +100.0 points" in text
     assert "10 put right, 0 put wrong" in text
+    assert "0.80 on the mean, 1.00 of 10 are right; expected calibration error 0.20" in text
 
 
 def test_it_says_how_far_agents_agree_beyond_chance() -> None:

@@ -7,7 +7,9 @@ flatters them, so it is counted apart (`fitted`).
 """
 
 from dataclasses import asdict, dataclass, field
+from statistics import fmean
 
+from comitia.consensus.calibration import expected_calibration_error
 from comitia.v1.decision_pb2 import Decision
 from comitia.v1.value_pb2 import Value
 from comitia_cli.client.agreeing import Agreements
@@ -54,6 +56,27 @@ class Judged:
 
 
 @dataclass
+class Calibration:
+    """What the decisions anew name as the probability that they are right, [0, 1], and whether each
+    of them is.
+    """
+
+    named: list[float] = field(default_factory=list)
+    right: list[bool] = field(default_factory=list)
+
+    def shares(self) -> dict[str, float]:
+        """{} where nothing was named."""
+        if not self.named:
+            return {}
+        return {
+            "tasks": len(self.named),
+            "mean_probability": fmean(self.named),
+            "right": fmean(self.right),
+            "expected_calibration_error": expected_calibration_error(self.named, self.right),
+        }
+
+
+@dataclass
 class Comparison:
     """`calls`: answers that were waited for. `cut_short`: tasks in which the other policy would
     have waited for answers that were never given. `unweighed`: those whose skill has no weights
@@ -76,6 +99,7 @@ class Comparison:
     unread: int = 0
     judged: Judged = field(default_factory=Judged)
     fitted: Judged = field(default_factory=Judged)
+    calibration: Calibration = field(default_factory=Calibration)
     agreements: Agreements = field(default_factory=Agreements)
 
     def add(self, recorded: Decision, redecided: Decision, cut_short: bool) -> bool:
@@ -100,6 +124,9 @@ class Comparison:
             redecided.HasField("value") and same(redecided.value, correct),
         )
         (self.fitted if fitted else self.judged).add(*right)
+        if redecided.HasField("calibrated_probability") and not fitted:
+            self.calibration.named.append(redecided.calibrated_probability)
+            self.calibration.right.append(right[1])
         return right
 
     def figures(self) -> dict[str, object]:
@@ -110,6 +137,7 @@ class Comparison:
             "calls_saved": self.recorded_calls - self.redecided_calls,
             "judged": self.judged.shares(),
             "judged_by_feedback_the_weights_were_fitted_to": self.fitted.shares(),
+            "calibration": self.calibration.shares(),
             "agreement": [asdict(one) for one in self.agreements.found()],
         }
 

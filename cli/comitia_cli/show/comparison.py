@@ -47,8 +47,19 @@ def comparison_view(found: Comparison) -> RenderableType:
     ):
         if judged.asked:
             table.add_row(words, *_accuracies(judged))
-    agreements = (Text(_agreement(one)) for one in found.agreements.found())
-    return Group(table, *agreements, *(Text(line, style="dim") for line in _remarks(found)))
+    more = [*_calibration(found), *map(_agreement, found.agreements.found())]
+    return Group(table, *map(Text, more), *(Text(line, style="dim") for line in _remarks(found)))
+
+
+def _calibration(found: Comparison) -> list[str]:
+    shares = found.calibration.shares()
+    if not shares:
+        return []
+    return [
+        f"probabilities that the votes anew name: {shares['mean_probability']:.2f} on the mean, "
+        f"{shares['right']:.2f} of {shares['tasks']} are right; expected calibration error "
+        f"{shares['expected_calibration_error']:.2f}"
+    ]
 
 
 def _agreement(one: Agreement) -> str:
