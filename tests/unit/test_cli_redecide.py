@@ -120,9 +120,9 @@ def test_weights_of_a_version_decide_and_the_feedback_they_know_is_counted_apart
     # By plurality no weights are at work, so no feedback flatters.
     plain = figures(ask(log))
     assert plain["judged_by_feedback_the_weights_were_fitted_to"] == {}
-    # Both are equally sure, one of them in vain: 5 nats against two votes of .1.
-    sure = 1 / (1 + math.exp(0.2 - 5))
-    for found, right in ((newest, 1.0), (former, 0.0)):
+    # Both are sure, one of them in vain: 5 nats against two votes of .1, or with one against one.
+    for found, right, nats in ((newest, 1.0, 4.8), (former, 0.0, 5.0)):
+        sure = 1 / (1 + math.exp(-nats))
         assert found["calibration"] == {
             "tasks": 8 - len(known),
             "mean_probability": pytest.approx(sure),
