@@ -87,7 +87,8 @@ def _by_log_odds(votes: Votes, ballot: Ballot) -> float:
 
 
 def _by_accuracy(votes: Votes, ballot: Ballot) -> float:
-    return votes.weights.of(ballot.voter).accuracy / _samples(votes, ballot)
+    accuracy = votes.weights.of(ballot.voter).accuracy
+    return weighted_mean.usable(accuracy) / _samples(votes, ballot)
 
 
 def _by_learned(votes: Votes, ballot: Ballot) -> float:
