@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from comitia.consensus import minimum_bayes_risk, plurality
 from comitia.consensus.ballots import Ballot
 from comitia.consensus.keys import text_key
-from comitia.consensus.minimum_bayes_risk import TEXTS_MAX, by_vectors, chrf, decide, settled
+from comitia.consensus.minimum_bayes_risk import (
+    CHARACTERS_MAX,
+    PAIRED_CHARACTERS_MAX,
+    TEXTS_MAX,
+    by_vectors,
+    chrf,
+    decide,
+    settled,
+)
 
 CAT = "the cat sat on the mat"
 texts = st.text("ab c\N{LATIN SMALL LETTER E WITH ACUTE}", max_size=8)
@@ -86,10 +94,11 @@ def test_what_is_no_text_is_compared_all_the_same() -> None:
 
 
 def test_many_long_texts_are_compared_by_their_beginnings() -> None:
-    long = ["a" * 300_000 + str(number) for number in range(12)]
-    outcome = decide(said(*long, "b"))
-    # Their ends are not read, so they are alike; yet each remains what it is.
-    assert outcome.tied == tuple(sorted(long))
+    # Where they differ is not read, so they are alike; yet each remains what it is.
+    for count, same in ((3, CHARACTERS_MAX), (20, PAIRED_CHARACTERS_MAX // 21**2)):
+        long = ["a" * same + "c" * number for number in range(count)]
+        assert decide(said(*long, "b")).tied == tuple(sorted(long))
+    assert decide(said(*("a" * 2000 + one for one in ("b", "b", "c", "bbb")))).winner is not None
 
 
 def test_of_very_many_texts_those_that_are_said_most_are_compared() -> None:

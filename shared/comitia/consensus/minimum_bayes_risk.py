@@ -31,18 +31,21 @@ Utility = Callable[[Sequence[str], Sequence[str]], Sequence[Sequence[float]]]
 # points.
 TEXTS_MAX = 100
 
-# Pairs of texts times the characters of a text that chrF compares, about a quarter of a second:
-# seven texts count with their first 20,000 characters, a hundred with their first 100.
-CHARACTERS_MAX = 1_000_000
+# Of a text, chrF compares this many characters from its beginning, and fewer where there are more
+# than ten texts: pairs of texts times characters are bounded, too. So no vote takes it longer than
+# about half a second.
+CHARACTERS_MAX = 10_000
+PAIRED_CHARACTERS_MAX = 1_000_000
 
 
 def chrf(candidates: Sequence[str], references: Sequence[str]) -> list[list[float]]:
     """chrF2 / 100 of each candidate by each reference, 1 where the two are the same. Only the
-    beginnings of texts are compared where there are many (CHARACTERS_MAX). Nothing is raised.
+    beginnings of long texts are compared (CHARACTERS_MAX). Nothing is raised.
     """
     if not candidates or not references:
         return [[] for _ in candidates]
-    longest = CHARACTERS_MAX // (len(candidates) * len(references))
+    pairs = len(candidates) * len(references)
+    longest = min(CHARACTERS_MAX, PAIRED_CHARACTERS_MAX // pairs)
     # Half of a surrogate pair, which is no text, counts as a question mark.
     said, held = (
         [text[:longest].encode("utf-8", "replace").decode() for text in texts]
