@@ -16,9 +16,9 @@ from tests.telemetry.tracing import (
     trace_id,
     traced,
 )
+from tests.unit.learner_story import FEEDBACK, Story
 from tests.unit.learner_world import feedback_on
 from tests.unit.runtime_world import until
-from tests.unit.test_learner_loop import FEEDBACK, Story
 
 
 def test_feedback_is_processed_in_its_trace_and_linked_to_by_the_transaction() -> None:
