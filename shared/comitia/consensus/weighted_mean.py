@@ -9,8 +9,8 @@ bibliography", International Journal of Forecasting 5 (1989), 559-583, DOI
 10.1016/0169-2070(89)90012-5. One wild number moves it: where that may happen, ask for the median.
 
 A voter's several ballots (samples) share its weight. Abstentions, and choices that are no finite
-number, are not cast. An accuracy below `weights.ACCURACY_MIN`, or not finite, counts as 0; where all
-are 0, all voters weigh the same. There are no ties; confidences do not count.
+number, are not cast. An accuracy below `weights.ACCURACY_MIN`, or not finite, counts as 0; where
+all are 0, all voters weigh the same. There are no ties; confidences do not count.
 """
 
 import math
