@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# The images of Comitia, one target each: router, aggregator, agent (CPU), agent-cuda, cli.
+# The images of Comitia, one target each: router, aggregator, learner, agent (CPU), agent-cuda, cli.
 #   docker build --target router --tag comitia/router:0.1.0 .        (`make images` builds all)
 # Nothing is compiled: all packages are wheels, taken by hash from requirements/image-*.lock. Weights
 # are never part of an image; agents read built models from COMITIA_CACHE_DIR, a volume that
@@ -25,7 +25,7 @@ COPY shared shared
 COPY services services
 COPY cli cli
 RUN /build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels \
-    ./shared ./cli ./services/router ./services/agent ./services/aggregator
+    ./shared ./cli ./services/router ./services/agent ./services/aggregator ./services/learner
 
 # --- one environment per image: first what others wrote, which changes less often ------------
 FROM tools AS environment
@@ -39,7 +39,7 @@ COPY requirements/image-service.lock requirements/
 RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip,target=/etc/pip.conf \
     ${INSTALL} --require-hashes -r requirements/image-service.lock
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
-    ${INSTALL} ${OURS} comitia comitia-router comitia-aggregator
+    ${INSTALL} ${OURS} comitia comitia-router comitia-aggregator comitia-learner
 
 FROM environment AS agent-environment
 COPY requirements/image-agent.lock requirements/
@@ -55,14 +55,15 @@ RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip,target
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
     ${INSTALL} ${OURS} comitia comitia-agent
 
-# The command line fetches weights from the package index, by pip.
+# The command line fetches weights from the package index, by pip. It decides anew and judges feedback by the rules of
+# the services, which are their packages.
 FROM environment AS cli-environment
 RUN python3 -m venv /opt/comitia/venv
 COPY requirements/image-cli.lock requirements/
 RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip,target=/etc/pip.conf \
     ${INSTALL} --require-hashes -r requirements/image-cli.lock
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
-    ${INSTALL} ${OURS} comitia comitia-cli
+    ${INSTALL} ${OURS} comitia comitia-aggregator comitia-learner comitia-cli
 
 # --- what all images have in common ----------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS base
@@ -96,6 +97,12 @@ ENTRYPOINT ["comitia-router"]
 
 FROM service AS aggregator
 ENTRYPOINT ["comitia-aggregator"]
+
+# Else a fit takes all cores of the machine, and longer where others use them.
+FROM service AS learner
+ENV OPENBLAS_NUM_THREADS=1 \
+    OMP_NUM_THREADS=1
+ENTRYPOINT ["comitia-learner"]
 
 FROM base AS agent-cuda
 COPY --from=agent-cuda-environment /opt/comitia/venv /opt/comitia/venv

@@ -142,7 +142,7 @@ proto-release: $(VENV)/.dev ## record today's contracts as what later ones must 
 # --- images -----------------------------------------------------------------------------------
 
 # make images IMAGES="router cli" builds some; agent-cuda (several GB) only when it is named.
-IMAGES ?= router aggregator agent cli
+IMAGES ?= router aggregator learner agent cli
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' shared/pyproject.toml)
 # For people behind a mirror or a proxy: make images BUILD="--secret id=pip,src=$$HOME/.config/pip/pip.conf"
 BUILD ?=

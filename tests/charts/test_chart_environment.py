@@ -17,6 +17,7 @@ from comitia.config import (
     AggregatorSettings,
     DirectorySettings,
     KafkaSettings,
+    LearnerSettings,
     RouterSettings,
     Settings,
     load,
@@ -29,6 +30,7 @@ from tests.charts import tools
 SETTINGS: Mapping[str, tuple[type[Settings], ...]] = {
     "router": (RouterSettings,),
     "aggregator": (AggregatorSettings,),
+    "learner": (LearnerSettings,),
     "agent": (AgentSettings,),
     "doctor": (AggregatorSettings, DirectorySettings),
     "topics": (KafkaSettings, DirectorySettings),
@@ -119,7 +121,7 @@ def test_every_variable_is_read_by_the_program_it_is_set_for(
         fields = {field for settings in SETTINGS[name] for field in settings.model_fields}
         known = {f"COMITIA_{field.upper()}" for field in fields} | OTEL | OTHERS
         assert set(environment) <= known, name
-    assert {"router", "aggregator", "agent"} <= seen
+    assert {"router", "aggregator", "learner", "agent"} <= seen
 
 
 def test_every_program_starts_on_what_is_set_for_it(
@@ -167,7 +169,7 @@ def test_every_file_that_a_variable_names_is_mounted_and_no_other(wire: str) -> 
 
 def test_what_the_chart_sets_itself_cannot_be_set_beside_it() -> None:
     values = tools.merged(CASES["everything"], {"kafka": {"security": WIRES["scram"]}})  # type: ignore[arg-type]
-    services = ("router", "aggregator", "agent")
+    services = ("router", "aggregator", "learner", "agent")
     own = {
         variable
         for name, environment in containers(values)

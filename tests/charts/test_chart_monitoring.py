@@ -53,7 +53,7 @@ def test_every_service_is_scraped_at_a_port_that_its_pods_have(
     wanted = monitor["spec"]["selector"]["matchLabels"].items()
     services = [item for item in of_kind(found, "Service") if wanted <= labels(item).items()]
     workloads = [item for item in found if item["kind"] in ("Deployment", "StatefulSet")]
-    assert len(services) == len(workloads) == 5
+    assert len(services) == len(workloads) == 6
     (endpoint,) = monitor["spec"]["endpoints"]
     for service in services:
         assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}

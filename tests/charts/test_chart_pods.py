@@ -34,6 +34,7 @@ def manifests(broker: str, cache_dir: Path) -> list[tools.Manifest]:
         "kafka": {"bootstrap": broker, "prefix": f"{uuid.uuid4().hex}.", "replication": 1},
         "router": {"replicas": 1},
         "aggregator": {"replicas": 1},
+        "learner": {"replicas": 1},
         "agents": {AGENT: {"card": CARD}},
         "models": {"source": "pvc", "pvc": {"claimName": "models"}},
     }
@@ -111,7 +112,7 @@ def test_the_pods_of_the_chart_decide_the_task_of_its_test(pod: Callable[[str], 
     made = [json.loads(line)["topic"] for line in ends_well(pod("-topics")).splitlines()]
     assert any(topic.endswith(f"comitia.inbox.{AGENT}.v1") for topic in made)
 
-    services = [pod("-router"), pod("-aggregator"), pod(f"-agent-{AGENT}")]
+    services = [pod("-router"), pod("-aggregator"), pod("-learner"), pod(f"-agent-{AGENT}")]
     for each in services:
         start(each)
     for each in services:

@@ -132,7 +132,8 @@ def test_pods_talk_to_whom_they_must_and_nobody_else(
     manifests = tools.render(tools.merged(tools.LEAST, values))
     traces = {way for way in more if way[1] == 4318}
     assert ways(manifests, "agent") == {*BASE, SCRAPED, *more}
-    assert ways(manifests, "router") == {*BASE, SCRAPED, *traces}
+    for service in ("router", "aggregator", "learner"):
+        assert ways(manifests, service) == {*BASE, SCRAPED, *traces}
     assert ways(manifests, "setup") == ways(manifests, "test") == BASE
 
 

@@ -14,6 +14,7 @@ from comitia.config import (
     AgentSettings,
     AggregatorSettings,
     KafkaSettings,
+    LearnerSettings,
     LogSettings,
     RouterSettings,
     Settings,
@@ -129,7 +130,7 @@ def test_its_choices_are_those_of_the_settings(
 
 def test_variables_are_those_that_services_read() -> None:
     (pattern,) = DEFINITIONS["env"]["patternProperties"]
-    services = (RouterSettings, AggregatorSettings, AgentSettings)
+    services = (RouterSettings, AggregatorSettings, LearnerSettings, AgentSettings)
     read = {f"COMITIA_{name.upper()}" for settings in services for name in settings.model_fields}
     known = set(re.findall(r"[A-Z0-9_]+", pattern))
     assert {name for name in known if name.startswith("COMITIA_")} == read

@@ -110,6 +110,7 @@ def test_users_may_do_what_they_need_and_nothing_else(prefix: str) -> None:
     assert users == {
         f"{NAME}-router": as_strimzi(acls.router(names)),
         f"{NAME}-aggregator": as_strimzi(acls.aggregator(names)),
+        f"{NAME}-learner": as_strimzi(acls.learner(names)),
         f"{NAME}-agent-critic": as_strimzi(acls.agent(names, "critic")),
         f"{NAME}-agent-proofreader": as_strimzi(
             acls.agent(names, "proofreader", priority_lane=True)

@@ -17,7 +17,8 @@ MORE = {
     "router": {"replicas": 3, "env": {"COMITIA_SEATS_MAX": 9}},
     "agents": {"librarian": {"model": "minilm-l6-v2"}},
 }
-PODS = {f"{NAME}-{each}" for each in ("router-0", "router-1", "aggregator-0", "aggregator-1")}
+PAIRS = ("router", "aggregator", "learner")
+PODS = {f"{NAME}-{each}-{number}" for each in PAIRS for number in (0, 1)}
 
 
 def hooks(cluster: Cluster) -> dict[str, str]:
@@ -79,7 +80,7 @@ def test_topics_of_strimzi_outlive_the_release(cluster: Cluster) -> None:
     assert done.returncode == 0, done.stderr
     topics = {item["metadata"]["name"] for item in cluster.get("kafkatopics")}
     assert f"{NAME}-decisions" in topics
-    assert len(cluster.get("kafkausers")) == 6
+    assert len(cluster.get("kafkausers")) == 7
 
     assert cluster.helm("uninstall", "--wait").returncode == 0
     assert {item["metadata"]["name"] for item in cluster.get("kafkatopics")} == topics

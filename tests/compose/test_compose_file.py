@@ -16,7 +16,8 @@ import yaml
 from comitia import config
 
 ROOT = Path(__file__).parents[2]
-CORE = {"kafka", "topics", "models", "router", "aggregator"}
+SERVICES = {"router", "aggregator", "learner"}
+CORE = {"kafka", "topics", "models"} | SERVICES
 OBSERVABILITY = {"otel-collector", "jaeger", "prometheus", "grafana"}
 OURS = "comitia/"
 Services = dict[str, dict[str, Any]]
@@ -112,7 +113,7 @@ def test_every_service_is_hardened(name: str) -> None:
 def test_stopping_waits_longer_than_a_service_takes_to_finish() -> None:
     grace_s = config.ServiceSettings.model_fields["grace_ms"].default / 1000
     services = _services()
-    for name in {"router", "aggregator"} | _agents(services):
+    for name in SERVICES | _agents(services):
         assert "COMITIA_GRACE_MS" not in services[name]["environment"], name
         assert int(services[name]["stop_grace_period"].removesuffix("s")) > 2 * grace_s, name
 
@@ -121,7 +122,7 @@ def test_services_start_after_what_they_need() -> None:
     services = _services()
     after = {name: one.get("depends_on", {}) for name, one in services.items()}
     assert after["topics"]["kafka"]["condition"] == "service_healthy"
-    for name in {"router", "aggregator"} | _agents(services):
+    for name in SERVICES | _agents(services):
         assert after[name]["topics"]["condition"] == "service_completed_successfully", name
         assert "/readyz" in str(services[name]["healthcheck"]["test"]), name
     for name in _agents(services):
@@ -155,6 +156,7 @@ def test_every_service_is_scraped() -> None:
             found.setdefault(job["job_name"], set()).update(t.split(":")[0] for t in one["targets"])
     assert found["comitia-router"] == {"router"}
     assert found["comitia-aggregator"] == {"aggregator"}
+    assert found["comitia-learner"] == {"learner"}
     assert found["comitia-agent"] == _agents(services)
     assert set().union(*found.values()) <= set(services) | {"127.0.0.1"}
 

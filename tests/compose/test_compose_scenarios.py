@@ -11,7 +11,7 @@ from tests.compose.compose_load import Load, Outcome
 from tests.compose.compose_stack import Stack, await_that, comitia
 
 AGENTS = ("critic", "labeller", "librarian", "one-word", "reporter")
-OURS = ("router", "aggregator", *AGENTS)
+OURS = ("router", "aggregator", "learner", *AGENTS)
 DECIDED = "DECISION_STATUS_DECIDED"
 # Tasks that are under way when something happens to a service.
 UNDER_WAY = 6

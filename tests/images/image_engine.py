@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 _FOUND = re.search(r'^version = "(.+)"', (ROOT / "shared/pyproject.toml").read_text(), re.M)
 VERSION = _FOUND[1] if _FOUND else ""
-SERVICES = ("router", "aggregator", "agent")
+SERVICES = ("router", "aggregator", "learner", "agent")
 # Everything that compose and the chart ask of a container.
 HARDENED = (
     "--read-only",

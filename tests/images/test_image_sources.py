@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 LOCKS = sorted((ROOT / "requirements").glob("image-*.lock"))
-TARGETS = {"router", "aggregator", "agent", "agent-cuda", "cli", "sbom"}
+TARGETS = {"router", "aggregator", "learner", "agent", "agent-cuda", "cli", "sbom"}
 
 
 def hadolint() -> str:

@@ -25,7 +25,7 @@ Texts that have a form: what the schema could only answer with a regular express
 {{- $wrong = append $wrong (printf "%s is %q: %s" (index . 0) (index . 1) (index . 3)) -}}
 {{- end -}}
 {{- end -}}
-{{- $asked := dict "router" .Values.router.resources "aggregator" .Values.aggregator.resources "setup" .Values.setup.resources "models.init" .Values.models.init.resources -}}
+{{- $asked := dict "router" .Values.router.resources "aggregator" .Values.aggregator.resources "learner" .Values.learner.resources "setup" .Values.setup.resources "models.init" .Values.models.init.resources -}}
 {{- range $agent, $_ := .Values.agents -}}
 {{- $_ := set $asked (printf "agents.%s" $agent) (include "comitia.agent" (dict "root" $ "agent" $agent) | fromYaml).resources -}}
 {{- end -}}

@@ -56,10 +56,11 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if .Values.strimzi.users }}post-install,pre-upgrade{{ else }}pre-install,pre-upgrade{{ end -}}
 {{- end }}
 
-{{/* All workloads, router and aggregator first: YAML list of {component, agent}. */}}
+{{/* All workloads, the services before the agents: YAML list of {component, agent}. */}}
 {{- define "comitia.workloads" -}}
 - {component: router}
 - {component: aggregator}
+- {component: learner}
 {{- range $agent, $_ := .Values.agents }}
 - {component: agent, agent: {{ $agent }}}
 {{- end }}
