@@ -13,6 +13,7 @@ PAGES = sorted(
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "examples").glob("*.md"),
         *(ROOT / "agents").glob("*.md"),
+        *(ROOT / "bench").glob("*.md"),
     }
 )
 LINK = re.compile(r"\]\((?!https?://)([^()\s]*)\)")
