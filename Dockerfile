@@ -98,10 +98,9 @@ ENTRYPOINT ["comitia-router"]
 FROM service AS aggregator
 ENTRYPOINT ["comitia-aggregator"]
 
-# Else a fit takes all cores of the machine, and longer where others use them.
+# Else numpy's library takes all cores for a fit, which is slower where others use them.
 FROM service AS learner
-ENV OPENBLAS_NUM_THREADS=1 \
-    OMP_NUM_THREADS=1
+ENV OPENBLAS_NUM_THREADS=1
 ENTRYPOINT ["comitia-learner"]
 
 FROM base AS agent-cuda

@@ -5,11 +5,11 @@ In: the modules of this folder. Out: <name>.json each, in the order and bytes th
 
 from pathlib import Path
 
-from observability import agents, decisions, delivery, overview, task
+from observability import agents, decisions, delivery, learning, overview, task
 from observability.board import render
 
 FOLDER = Path(__file__).parents[1] / "charts" / "comitia" / "dashboards"
-BOARDS = tuple(module.BOARD for module in (overview, agents, decisions, delivery, task))
+BOARDS = tuple(module.BOARD for module in (overview, agents, decisions, learning, delivery, task))
 
 
 def main() -> None:

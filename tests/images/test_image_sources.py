@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from comitia_cli.system.plan import LEARNER
+
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 LOCKS = sorted((ROOT / "requirements").glob("image-*.lock"))
@@ -35,6 +37,11 @@ def test_every_target_is_there_and_the_last_is_an_agent() -> None:
     stages = re.findall(r"^FROM \S+ AS (\S+)$", DOCKERFILE, re.M)
     assert set(stages) >= TARGETS
     assert DOCKERFILE.rstrip().endswith("FROM agent")
+
+
+def test_a_fit_of_the_learner_takes_one_core_as_under_comitia_up() -> None:
+    (stage,) = re.findall(r"^FROM \S+ AS learner\n(?:(?!FROM).*\n)+", DOCKERFILE, re.M)
+    assert {f"{name}={value}" for name, value in LEARNER.items()} <= set(stage.split())
 
 
 def test_whatever_is_installed_is_held_against_a_hash() -> None:

@@ -52,6 +52,15 @@ def test_agents_that_share_a_model_share_a_process(cards: tuple[Path, Path]) -> 
     assert [card.name for card in plan.models] == ["large", "small"]
 
 
+def test_a_fit_of_the_learner_takes_one_core(cards: tuple[Path, Path]) -> None:
+    threads = {
+        service.name
+        for service in make_plan(*cards, {}).services
+        if service.env.get("OPENBLAS_NUM_THREADS") == "1"
+    }
+    assert threads == {"learner"}
+
+
 def test_a_missing_model_is_named(cards: tuple[Path, Path]) -> None:
     agents, models = cards
     (agents / "di.yaml").write_text("name: di\nmodel: huge\n")
