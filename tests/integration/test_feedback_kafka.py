@@ -69,5 +69,5 @@ async def test_feedback_is_counted_once_and_another_policy_would_have_been_right
         assert (fitted["asked"], fitted["recorded"], fitted["redecided"]) == (TASKS, 0, TASKS)
         assert found["judged"] == {}
 
-        code, out, err = await comitia("redecide", "--since", "1h")
+        code, out, err = await comitia("redecide", "--policy", "plurality", "--since", "1h")
         assert json.loads(out.splitlines()[-1])["comparison"]["agree"] == TASKS, err

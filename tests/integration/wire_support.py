@@ -26,7 +26,9 @@ from comitia.broker import HOST, BrokerSettings, EmbeddedBroker
 from tests.conftest import free_ports
 
 SECURITY = "org.apache.kafka.common.security"
-USERS = ("admin", "router", "aggregator", "librarian", "publisher", "operator", "nobody")
+USERS = (
+    "admin", "router", "aggregator", "learner", "librarian", "publisher", "operator", "nobody",
+)  # fmt: skip
 KEY_PASSWORD = "key-secret"
 _CURVE = ec.SECP256R1()
 # Sessions end with their token at the latest, as on Amazon MSK: then the client logs in again.
