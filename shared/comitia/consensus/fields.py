@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice, product
 
 from comitia.consensus import made
-from comitia.consensus.ballots import Ballot, Outcome, lead
+from comitia.consensus.ballots import Ballot, Outcome
 from comitia.consensus.keys import json_key
 
 # Documents of a tie that are named; of more, the first by the order of their fields.
@@ -119,15 +119,15 @@ def _by_name(said: Sequence[Node]) -> tuple[dict[str, list[Node]], int]:
 def _vote(said: Sequence[Node], voters: int) -> tuple[list[str], float]:
     """JSON texts of the leaders at a place, ABSENT for none, and the least margin in it."""
     votes = _count(said, voters)
-    outcome = lead({text: votes[text] / voters for text in sorted(votes)}, voters, 0)
+    (_, first), (_, second) = [*votes.most_common(2), (ABSENT, 0)][:2]
+    margin = (first - second) / voters
     leaders: list[str] = []
-    margin = outcome.margin
-    for leader in outcome.tied or (outcome.winner,):
+    for leader in sorted(text for text, count in votes.items() if count == first):
         if leader == OBJECT:
             merged, least = _merged(*_by_name(said))
             leaders += merged
             margin = min(margin, least)
-        elif leader is not None:
+        else:
             leaders.append(leader)
     return leaders[:TIED_MAX], margin
 
