@@ -62,6 +62,13 @@ def test_one_good_agent_outweighs_two_others_and_the_decision_says_by_how_much()
     )
 
 
+def test_no_vote_is_said_to_be_certain() -> None:
+    weights = make_weights({"a0": (9.0, 0.0, 0.9)})
+    decision = vote(policy(method=METHOD_LEARNED, quorum=1), weights, "a").decision
+    assert decision.calibrated_probability > 0.995
+    assert "right with a probability of over 0.99." in decision.explanation
+
+
 def test_probabilities_weigh_as_the_learner_says() -> None:
     weights = make_weights({"a0": (0.0, 1.0, 0.8), "a1": (1.0, 0.0, 0.7)})
     sure, other = make_answer("p1.0.0.1", "a"), make_answer("p1.1.0.1", "b")

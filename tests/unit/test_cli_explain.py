@@ -81,6 +81,14 @@ def test_method_probability_weights_dissent_shadows_and_absence_are_told() -> No
     assert f"trace {'ab' * 16}" in text
 
 
+def test_no_probability_is_shown_as_certain_and_no_digit_of_a_number_is_lost() -> None:
+    made = learned()
+    made.calibrated_probability = 0.9998
+    assert "right with probability over 0.99" in one_line(made).plain
+    made.value.number = 1234567.25
+    assert "DECIDED  1234567.25 " in one_line(made).plain
+
+
 def test_a_shadow_neither_votes_nor_dissents_in_the_headline() -> None:
     made = learned()
     del made.ballots[0]

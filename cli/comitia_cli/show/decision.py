@@ -11,7 +11,7 @@ from comitia.v1.decision_pb2 import Decision, DecisionStatus
 from comitia.v1.policy_pb2 import Method
 from comitia_cli.show.ballots import ballot_table, dissent_view
 from comitia_cli.show.methods import method_words
-from comitia_cli.show.words import clip, enum_word, value_text
+from comitia_cli.show.words import chance, clip, enum_word, value_text
 
 _COLOUR = {
     DecisionStatus.DECISION_STATUS_DECIDED: "green",
@@ -55,7 +55,7 @@ def headline(decision: Decision, value: str) -> Text:
         for_it, cast = votes(decision)
         line.append(f"  {for_it} of {cast} votes, margin {decision.margin:.2f}")
         if decision.HasField("calibrated_probability"):
-            line.append(f", right with probability {decision.calibrated_probability:.2f}")
+            line.append(f", right with probability {chance(decision.calibrated_probability)}")
     if decision.tied:
         line.append("  tied: " + ", ".join(clip(value_text(value), 20) for value in decision.tied))
     line.append(f"  {decision.cost.elapsed_ms} ms", style="dim")

@@ -28,10 +28,15 @@ def value_text(value: Value) -> str:
     if kind == "text":
         return " ".join(value.text.split())
     if kind == "number":
-        return f"{value.number:g}"
+        return f"{value.number:.12g}"
     if kind == "ranking":
         return " > ".join(" = ".join(tier.option_ids) for tier in value.ranking.tiers)
     return value.json
+
+
+def chance(probability: float) -> str:
+    """With two digits, but never as certain."""
+    return f"{probability:.2f}" if probability < 0.995 else "over 0.99"
 
 
 def clip(text: str, width: int = WORDS_MAX) -> str:

@@ -98,7 +98,9 @@ def _probability(tally: Tally) -> str:
     probability = tally.outcome.probability
     if probability is None:
         return ""
-    return f"By past feedback it is right with a probability of {probability:.2f}."
+    # Nobody has seen so much feedback that it would be certain.
+    digits = f"{probability:.2f}" if probability < 0.995 else "over 0.99"
+    return f"By past feedback it is right with a probability of {digits}."
 
 
 def _instead(tally: Tally, task: Task) -> str:
