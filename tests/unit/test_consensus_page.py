@@ -4,14 +4,18 @@ import re
 from pathlib import Path
 
 import pytest
+from google.protobuf.json_format import Parse
 
 from comitia.consensus import learning
 from comitia.methods import FORMATS, KINDS
 from comitia.v1.policy_pb2 import Method
+from comitia.v1.task_pb2 import Task
 from comitia_aggregator.methods import ROWS
 from comitia_learner import handler
 from comitia_learner.handler import Rules
 from comitia_learner.skill import Bounds
+from comitia_router.limits import Limits
+from comitia_router.validate import problems
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "consensus.md").read_text(encoding="utf-8")
@@ -66,3 +70,10 @@ def test_the_sources_are_those_of_the_algorithms() -> None:
 )
 def test_numbers_are_those_of_the_learner(words: str, number: int) -> None:
     assert words.format(number) in PAGE
+
+
+def test_the_router_takes_the_tasks_that_the_page_shows() -> None:
+    lines = re.findall(r"^ {4}(\{.*\})$", PAGE, re.MULTILINE)
+    assert lines
+    for line in lines:
+        assert not problems(Parse(line, Task()), Limits())
