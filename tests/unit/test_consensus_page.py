@@ -1,5 +1,6 @@
 """docs/consensus.md against the code: who chooses a vote by the page gets what it says."""
 
+import doctest
 import re
 from pathlib import Path
 
@@ -77,3 +78,9 @@ def test_the_router_takes_the_tasks_that_the_page_shows() -> None:
     assert lines
     for line in lines:
         assert not problems(Parse(line, Task()), Limits())
+
+
+def test_the_page_shows_what_the_library_answers() -> None:
+    shown = doctest.DocTestParser().get_doctest(PAGE, {}, "consensus.md", None, 0)
+    assert shown.examples
+    assert doctest.DocTestRunner().run(shown).failed == 0
