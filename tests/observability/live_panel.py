@@ -1,5 +1,5 @@
 """A panel that lives through everything that a metric counts: real services, agents that dissent,
-abstain, answer too late or never, records that cannot be read, restarts, and lost records.
+abstain, answer too late or never, records that cannot be read, feedback, restarts, lost records.
 
 In: a broker and a Prometheus that scrapes the services. Out: nothing but what they measured.
 """
@@ -11,10 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from aiokafka.structs import TopicPartition as KafkaPartition
-
-from comitia.ports import Outgoing, ReaderSpec, TopicPartition
+from comitia.ports import Outgoing, ReaderSpec
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.decision_pb2 import DECISION_STATUS_REJECTED, DecisionStatus
@@ -25,16 +22,20 @@ from comitia.v1.policy_pb2 import Policy, Selection
 from comitia.v1.task_pb2 import Task
 from tests.conftest import free_ports
 from tests.integration.panel_support import ROOT, Client, Processes
+from tests.observability.live_judge import Judge, remove
 from tests.observability.prometheus_server import Prometheus
 
 REAL = ("critic", "one-word", "reporter")
-# Scripted: name -> skills. "absent" never answers, "slow" when it is too late.
+# Scripted: name -> skills. "absent" never answers, "slow" when it is too late, "shade" is a shadow.
 SCRIPTED = {
-    "sceptic": ["sentiment", "tie"], "optimist": ["tie"], "mute": ["sentiment"],
-    "slow": ["patience"], "absent": ["silence"],
+    "sceptic": ["sentiment", "tie", "haste"], "grouch": ["haste"], "optimist": ["tie"],
+    "mute": ["sentiment"], "slow": ["patience"], "absent": ["silence", "haste"], "shade": ["tie"],
 }  # fmt: skip
 # What they answer; None: an abstention.
-SAYS = {"sceptic": "negative", "optimist": "positive", "mute": None, "slow": "positive"}
+SAYS = {
+    "sceptic": "negative", "grouch": "negative", "optimist": "positive", "mute": None,
+    "slow": "positive", "shade": "positive",
+}  # fmt: skip
 CHOICE = AnswerFormat(choice=ChoiceFormat(options=[Option(id="positive"), Option(id="negative")]))
 HOUR_MS, SHORT_MS = 3_600_000, 1_500
 FETCH_MS = 200
@@ -44,14 +45,16 @@ class Ports:
     """Of the HTTP servers."""
 
     def __init__(self) -> None:
-        first = free_ports(6)
+        first = free_ports(7)
         self.router, self.agent, self.moody, self.prometheus = range(first, first + 4)
         self.aggregators = (first + 4, first + 5)
+        self.learner = first + 6
 
     def targets(self) -> dict[str, list[str]]:
         jobs: dict[str, Sequence[int]] = {
             "comitia-router": (self.router,),
             "comitia-aggregator": self.aggregators,
+            "comitia-learner": (self.learner,),
             "comitia-agent": (self.agent, self.moody),
         }
         return {job: [f"127.0.0.1:{port}" for port in ports] for job, ports in jobs.items()}
@@ -65,6 +68,7 @@ class Panel:
         self._names = processes.names
         self._ports = ports
         self._prometheus = prometheus
+        self._judge = Judge(processes, prometheus, ports.learner)
 
     def start(self) -> None:
         cards = os.pathsep.join(str(ROOT / "agents" / f"{name}.yaml") for name in REAL)
@@ -72,6 +76,7 @@ class Panel:
         start("router", COMITIA_HTTP_PORT=str(ports.router))
         start("agent", COMITIA_AGENT_CARDS=cards, COMITIA_HTTP_PORT=str(ports.agent))
         self._aggregator(0)
+        self._judge.start()
         moody = [sys.executable, "-m", "tests.observability.moody_agent"]
         self._processes.start("moody", moody, COMITIA_HTTP_PORT=str(ports.moody))
 
@@ -85,10 +90,13 @@ class Panel:
             await self._client.decided_by(_review, *REAL, "sceptic", "mute")
             await self._endings("first")
             await self._unusual_records("first")
+            await self._judge.judge(self._client.log, "first-review", "positive")
+            await self._judge.lose(self._client.log, "first-review", "negative")
             await self._second_aggregator()
             await self._late_answer_and_lost_records()
             await self._endings("again")
             await self._unusual_records("again")
+            await self._judge.judge(self._client.log, "again-review", "positive")
         finally:
             scripted.cancel()
             await asyncio.gather(scripted, return_exceptions=True)
@@ -98,6 +106,7 @@ class Panel:
         expected = {
             "DECIDED": _review(f"{prefix}-review"),
             "DECIDED at the second time": _task(f"{prefix}-moody", "moody"),
+            "DECIDED before all have answered": _hasty(f"{prefix}-haste"),
             "NO_QUORUM": _task(f"{prefix}-tie", "tie"),
             "EXPIRED": _task(f"{prefix}-silence", "silence", SHORT_MS),
             "NO_AGENT": _task(f"{prefix}-alchemy", "alchemy"),
@@ -151,28 +160,18 @@ class Panel:
         passed_ms = time.time_ns() // 1_000_000 - assignment.deadline_ms
         await asyncio.sleep(max(0, 1 - passed_ms) / 1_000)
         await self._reply(assignment)
-        await self._remove_decisions()
+        topic = self._names.topic("decisions")
+        await remove(self._client.log, self._processes.bootstrap, topic)
         for number in (0, 1):
             self._aggregator(number)
         await self._prometheus.meet('comitia_seats_total{comitia_outcome="late"}')
         await self._prometheus.meet("comitia_records_lost_total")
 
-    async def _remove_decisions(self) -> None:
-        topic = self._names.topic("decisions")
-        reader = await self._client.log.reader(ReaderSpec(topics=(topic,)))
-        ends = await reader.end_offsets(frozenset(TopicPartition(topic, n) for n in range(4)))
-        await reader.close()
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._processes.bootstrap)
-        await admin.start()
-        await admin.delete_records(
-            {KafkaPartition(*_key(tp)): RecordsToDelete(before_offset=end)
-             for tp, end in ends.items() if end}
-        )  # fmt: skip
-        await admin.close()
-
     async def _publish_cards(self) -> None:
         for name, skills in SCRIPTED.items():
-            card = AgentCard(name=name, version=1, skills=skills, no_heartbeat=True)
+            card = AgentCard(
+                name=name, version=1, skills=skills, no_heartbeat=True, shadow=name == "shade"
+            )
             await self._say(self._names.topic("agents"), card.SerializeToString(), f"{name}@1@x")
 
     async def _answer(self) -> None:
@@ -222,10 +221,6 @@ def _command(service: str) -> list[str]:
     return [str(Path(sys.executable).parent / f"comitia-{service}")]
 
 
-def _key(tp: TopicPartition) -> tuple[str, int]:
-    return tp.topic, tp.partition
-
-
 def _task(task_id: str, skill: str, timeout_ms: int = 60_000) -> Task:
     return Task(
         id=task_id, skill=skill, input=Input(text="A warm, funny, wonderful film."),
@@ -236,3 +231,10 @@ def _task(task_id: str, skill: str, timeout_ms: int = 60_000) -> Task:
 
 def _review(task_id: str) -> Task:
     return _task(task_id, "sentiment")
+
+
+def _hasty(task_id: str) -> Task:
+    """Two of three agree, and the third never answers."""
+    task = _task(task_id, "haste")
+    task.policy.wait_for_all = False
+    return task

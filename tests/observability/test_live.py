@@ -94,7 +94,9 @@ def test_a_recorded_series_is_there(prometheus: Prometheus, record: str) -> None
     prometheus.until(record, PATIENCE_S)
 
 
-@pytest.mark.parametrize("alert", ["ComitiaDeadLetters", "ComitiaRecordsLost"])
+@pytest.mark.parametrize(
+    "alert", ["ComitiaDeadLetters", "ComitiaFeedbackLost", "ComitiaRecordsLost"]
+)
 def test_what_happened_is_told(prometheus: Prometheus, alert: str) -> None:
     firing = f'ALERTS{{alertname="{alert}", alertstate="firing"}}'
     prometheus.until(firing, PATIENCE_S)
