@@ -61,13 +61,16 @@ async def test_feedback_is_counted_once_and_another_policy_would_have_been_right
         )
         assert Weights.FromString(newest.value).feedback_count == TASKS
 
-        code, out, err = await comitia("redecide", "--policy", "learned", "--since", "1h")
-        assert code == 0, err
-        found = json.loads(out.splitlines()[-1])["comparison"]
-        assert (found["tasks"], found["agree"], found["cut_short"]) == (TASKS, 0, 0)
-        fitted = found["judged_by_feedback_the_weights_were_fitted_to"]
-        assert (fitted["asked"], fitted["recorded"], fitted["redecided"]) == (TASKS, 0, TASKS)
-        assert found["judged"] == {}
+        version = str(Weights.FromString(newest.value).version)
+        for by in ((), ("--weights-version", version)):
+            learned = ("redecide", "--policy", "learned", "--since", "1h", *by)
+            code, out, err = await comitia(*learned)
+            assert code == 0, err
+            found = json.loads(out.splitlines()[-1])["comparison"]
+            assert (found["tasks"], found["agree"], found["cut_short"]) == (TASKS, 0, 0)
+            fitted = found["judged_by_feedback_the_weights_were_fitted_to"]
+            assert (fitted["asked"], fitted["recorded"], fitted["redecided"]) == (TASKS, 0, TASKS)
+            assert found["judged"] == {}
 
         code, out, err = await comitia("redecide", "--policy", "plurality", "--since", "1h")
         assert json.loads(out.splitlines()[-1])["comparison"]["agree"] == TASKS, err

@@ -49,6 +49,9 @@ def test_feedback_makes_a_version_at_most_once_an_interval() -> None:
     assert life.learner.due(2_000 + 1_000)
     assert life.publish() is not None
     assert life.newest().version == 2
+    # A version says for good which feedback it knows.
+    known = [Weights.FromString(life.topic[f"s@{number}"]).feedback_offsets for number in (1, 2)]
+    assert [dict(one) for one in known] == [{0: 30}, {0: 31}]
 
 
 def test_agreement_alone_makes_a_version_of_64_decisions_and_then_of_a_quarter_of_all() -> None:

@@ -24,7 +24,7 @@ from comitia_learner.claims import decision_of
 from comitia_learner.example import Place, keep
 from comitia_learner.judging import judge, panel_of
 from comitia_learner.memory import Offsets
-from comitia_learner.record import folded_by, snapshot_of, version_key, version_of
+from comitia_learner.record import folded_by, kept_of, snapshot_of, version_key, version_of
 from comitia_learner.skill import Bounds, Skill
 
 # What became of feedback that was not refused.
@@ -226,7 +226,8 @@ class Learner:
             kept ^= old | {number}
             publication.removed += [version_key(name, one) for one in sorted(old)]
             publication.versions.append(known.newest)
-            publication.records.append(Publish(topic, version_key(name, number), known.newest))
+            stays = kept_of(known.newest, self._next)
+            publication.records.append(Publish(topic, version_key(name, number), stays))
         snapshot = snapshot_of(known.newest, known.skill, self._next, restart)
         publication.records.append(Publish(topic, name, snapshot))
 

@@ -50,14 +50,22 @@ def version_of(name: str, number: int, skill: Skill, weights: SkillWeights) -> W
     return record
 
 
-def snapshot_of(version: Weights, skill: Skill, folded: Offsets, restart: Offsets) -> Weights:
-    """The newest version with all that the learner needs to go on. `folded`: up to where;
-    `restart`: from where on something is not in any record yet.
+def kept_of(version: Weights, folded: Offsets) -> Weights:
+    """What stays under SKILL@VERSION: whoever judges by the feedback that it knows, or does not,
+    has to see how much that is. `folded`: up to where.
     """
     record = Weights()
     record.CopyFrom(version)
     for (entity, partition), offset in folded.items():
         _offsets(record, entity)[partition] = offset
+    return record
+
+
+def snapshot_of(version: Weights, skill: Skill, folded: Offsets, restart: Offsets) -> Weights:
+    """The newest version with all that the learner needs to go on. `folded`: up to where;
+    `restart`: from where on something is not in any record yet.
+    """
+    record = kept_of(version, folded)
     record.memory = memory.dump(skill, restart)
     while record.ByteSize() > RECORD_BYTES_MAX and skill.examples:
         given_up = max(1, len(skill.examples) // 8)
