@@ -54,7 +54,7 @@ def measure(data: Path, seeds: Sequence[int]) -> Figures:
             f"rankings: {name}, profiles with other winners than pref_voting's": differ,
             f"rankings: {name}, profiles with several winners": several,
             f"rankings: {name}, seconds": seconds,
-            f"rankings: {name}, pref_voting's seconds": their_seconds[name],
+            f"rankings: {name}, pref_voting's seconds once duels are counted": their_seconds[name],
         }
         numbers = f"{differ:6}  {random_ones:14}  {several:15}  {seconds:7.1f}"
         print(f"{name:10}  {numbers}  {their_seconds[name]:14.1f}", flush=True)
