@@ -53,10 +53,19 @@ class System:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.decisions: dict[str, list[Decision]] = {}
         self.changed = asyncio.Condition()
+        # Agent -> the digest of the model that it says it answers with.
+        self.models: dict[str, str] = {}
         self._bootstrap = bootstrap
         self.producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=2)
 
-    def start(self, service: str) -> None:
+    def cards(self) -> list[AgentCard]:
+        """Of the scripted agents; they send no heartbeat."""
+        return [
+            AgentCard(name=agent, version=1, skills=["sentiment"], no_heartbeat=True)
+            for agent in AGENTS
+        ]
+
+    def start(self, service: str, **settings: str) -> None:
         """Start a service as a user would: its command, configured by the environment alone."""
         environment = {
             "PATH": os.environ["PATH"],
@@ -66,6 +75,7 @@ class System:
             # timeout.
             "COMITIA_INSTANCE_ID": f"{service}-0",
             "COMITIA_COMMIT_INTERVAL_MS": "100",
+            **settings,
         }
         command = Path(sys.executable).with_name(f"comitia-{service}")
         with (self.logs / f"{service}.log").open("ab") as log:
@@ -77,15 +87,14 @@ class System:
         return process.wait(timeout=30)
 
     async def prepare(self) -> None:
-        """Topics, and a card for each agent; they send no heartbeat."""
+        """Topics, and a card for each agent."""
         log = await KafkaLog.open(load(KafkaSettings, {"bootstrap": self._bootstrap}), "test")
-        inboxes = [self.names.inbox_spec(agent) for agent in AGENTS]
+        inboxes = [self.names.inbox_spec(card.name) for card in self.cards()]
         await log.create([*self.names.specs(), *inboxes])
         await log.close()
         await self.producer.start()
-        for agent in AGENTS:
-            card = AgentCard(name=agent, version=1, skills=["sentiment"], no_heartbeat=True)
-            await self.say("agents", agent, card)
+        for card in self.cards():
+            await self.say("agents", card.name, card)
 
     async def say(self, entity: str, key: str, message: Task | Command | AgentCard | bytes) -> None:
         value = message if isinstance(message, bytes) else message.SerializeToString()
@@ -93,7 +102,8 @@ class System:
 
     async def answer(self) -> None:
         """The scripted agents."""
-        async with self.reader(*map(self.names.inbox, AGENTS)) as records:
+        inboxes = [self.names.inbox(card.name) for card in self.cards()]
+        async with self.reader(*inboxes) as records:
             async for record in records:
                 assignment = Assignment.FromString(record.value)
                 said = dict(word.split("=") for word in assignment.task.input.text.split())
@@ -101,6 +111,7 @@ class System:
                     event = PanelEvent(task_id=assignment.task.id)
                     event.answer.assignment_id = assignment.id
                     event.answer.agent = assignment.agent
+                    event.answer.model.digest = self.models.get(assignment.agent, "")
                     event.answer.value.option_id = said[assignment.agent]
                     event.answer.deadline_ms = assignment.deadline_ms
                     await self.producer.send(
@@ -150,8 +161,8 @@ class System:
 
 
 @asynccontextmanager
-async def running(bootstrap: str, logs: Path) -> AsyncIterator[System]:
-    system = System(bootstrap, logs)
+async def running(bootstrap: str, logs: Path, kind: type[System] = System) -> AsyncIterator[System]:
+    system = kind(bootstrap, logs)
     await system.prepare()
     background = [asyncio.create_task(work()) for work in (system.answer, system.collect)]
     try:
