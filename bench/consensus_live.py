@@ -11,10 +11,12 @@ accuracy and answers waited for, with 95 % intervals.
 
 import asyncio
 import csv
+import math
 import os
 import random
 import shutil
 import signal
+import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +33,7 @@ from comitia_cli.client.policies import read_change
 from comitia_cli.client.redeciding import Wanted as Anew
 from comitia_cli.client.redeciding import pairs, weights_of
 from comitia_cli.demo.data import Dataset, Item, draw, make_tasks
-from comitia_cli.intervals import paired, wilson
+from comitia_cli.intervals import Z95, paired, wilson
 from comitia_cli.places import Places
 from comitia_cli.shell import Session, Shell, open_kafka
 from comitia_cli.system.supervisor import ServiceState
@@ -51,6 +53,7 @@ _PATIENCE_S = 120.0
 
 # Vote -> task -> whether it was right; how many answers it waited for.
 Right = dict[str, dict[str, bool]]
+Calls = dict[str, dict[str, int]]
 
 
 def measure(data: Path, seeds: Sequence[int]) -> Figures:
@@ -197,18 +200,18 @@ async def _compare(
 ) -> Figures:
     """Every vote over the recorded events of the second half, by the weights of `version`."""
     right: Right = {}
-    calls: dict[str, int] = {}
+    calls: Calls = {}
     undecided: dict[str, int] = {}
     alike: list[bool] = []
     weights = await weights_of(session, version)
     for vote, policy in VOTES.items():
-        right[vote], calls[vote], undecided[vote] = {}, 0, 0
+        right[vote], calls[vote], undecided[vote] = {}, {}, 0
         anew = Anew(read_change(policy), 0, SKILL, version)
         async for pair in pairs(session, anew, weights, Comparison()):
             decision, task = pair.redecided, pair.redecided.task_id
             if task in live:
                 right[vote][task] = decision.value.option_id == truth[task]
-                calls[vote] += len(decision.ballots)
+                calls[vote][task] = len(decision.ballots)
                 undecided[vote] += not decision.HasField("value")
                 # Later ones used what the learner made of the first ones' agreement.
                 if vote == "learned" and live[task].weights_version == version:
@@ -216,8 +219,8 @@ async def _compare(
     agents = _agents(live, truth)
     best = max(agents, key=lambda agent: sum(agents[agent].values()))
     right = {**agents, **right}
-    seats = {agent: len(live) for agent in agents}
-    figures = _table(right, {**seats, **calls}, best)
+    alone = {agent: dict.fromkeys(live, 1) for agent in agents}
+    figures = _table(right, {**alone, **calls}, best)
     figures |= {f"live: ties of {vote}": count for vote, count in undecided.items()}
     figures["live: decided by the weights that feedback taught"] = len(alike)
     figures["live: share of these redecided as decided"] = sum(alike) / max(1, len(alike))
@@ -234,31 +237,42 @@ def _agents(live: Mapping[str, Decision], truth: Mapping[str, str]) -> Right:
     return right
 
 
-def _table(right: Right, calls: Mapping[str, int], best: str) -> Figures:
+def _table(right: Right, calls: Calls, best: str) -> Figures:
     """Accuracy, the difference to plurality and to the best agent, answers a task."""
     figures: Figures = {}
+    others = ("plurality", best)
     print(f"{'':22}  accuracy  95 % (Wilson)  above plurality  above {best:12}  answers a task")
     for name, found in right.items():
         asked = len(found)
         low, high = wilson(sum(found.values()), asked)
-        row = f"{name:22}  {sum(found.values()) / asked:8.3f}  {low:.3f} to {high:.3f} "
+        answers, spread = _mean(list(calls[name].values()))
         figures |= {
             f"live: accuracy of {name}": sum(found.values()) / asked,
             f"live: accuracy of {name}, at least": low,
             f"live: accuracy of {name}, at most": high,
-            f"live: answers a task, {name}": calls[name] / asked,
+            f"live: answers a task, {name}": answers,
+            f"live: answers a task, {name}, give or take": spread,
         }
-        for other in ("plurality", best):
+        row = f"{name:22}  {sum(found.values()) / asked:8.3f}  {low:.3f} to {high:.3f} "
+        for other, words in zip(others, ("plurality", "the best agent"), strict=True):
+            if name == other:
+                row += f"  {'':16}"
+                continue
             gained = sum(found[task] and not right[other][task] for task in found)
             lost = sum(right[other][task] and not found[task] for task in found)
             low, high = paired(gained, lost, asked)
             row += f"  {low:+.3f} to {high:+.3f}"
-            to = "the best agent" if other == best else other
-            if name in VOTES and name != other:
+            if name in VOTES:
                 figures |= {
-                    f"live: {name} above {to}": (gained - lost) / asked,
-                    f"live: {name} above {to}, at least": low,
-                    f"live: {name} above {to}, at most": high,
+                    f"live: {name} above {words}": (gained - lost) / asked,
+                    f"live: {name} above {words}, at least": low,
+                    f"live: {name} above {words}, at most": high,
                 }
-        print(f"{row}  {calls[name] / asked:14.2f}")
+        print(f"{row}  {answers:8.2f} ± {spread:.2f}")
     return figures
+
+
+def _mean(counts: Sequence[int]) -> tuple[float, float]:
+    """And half of its 95 % interval, by the normal distribution."""
+    mean = statistics.fmean(counts)
+    return mean, Z95 * statistics.pstdev(counts, mean) / math.sqrt(len(counts))
