@@ -204,6 +204,20 @@ def test_lines_of_json_may_hold_values_of_every_kind(tmp_path: Path) -> None:
         assert f"line {line}: " in done.stderr
 
 
+def test_a_quotation_mark_that_is_left_open_is_told_with_the_lines_that_it_takes(
+    tmp_path: Path,
+) -> None:
+    panel = panel_with(*(choice(f"t-{number}") for number in range(4)))
+    path = tmp_path / "right.csv"
+    path.write_text('task_id,correct\nt-0,yes\n"t-1"x,yes\nt-2,"yes"\n"t-3,yes\n\n')
+    done = panel.call("feedback", "--file", str(path))
+    assert done.exit_code == 6
+    assert "line 3: not CSV (',' expected after '\"'): close each quotation mark" in done.stderr
+    assert "line 5: read as one up to line 6, not CSV (unexpected end of data)" in done.stderr
+    assert "2 sent, 2 lines refused" in done.stderr
+    assert {one.task_id for one in said(panel)} == {"t-0", "t-2"}
+
+
 def test_a_table_without_its_heading_is_refused_whole(tmp_path: Path) -> None:
     path = tmp_path / "right.csv"
     path.write_text("t-1,no\n")

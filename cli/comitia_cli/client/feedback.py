@@ -144,6 +144,8 @@ def _with_options(why: str, options: Sequence[str]) -> str:
 
 def _entry(line: int, found: object, by: str) -> Entry:
     """ValueError, with a sentence, for what makes no entry."""
+    if isinstance(found, ValueError):
+        raise found
     if not isinstance(found, Mapping):
         raise ValueError('must be an object like {"task_id": "t-1", "correct": "yes"}')
     given = {_ALIASES.get(str(name), str(name)): value for name, value in found.items()}
@@ -192,15 +194,29 @@ def _json_lines(file: IO[str]) -> Iterator[tuple[int, object]]:
 
 
 def _csv_lines(file: IO[str]) -> Iterator[tuple[int, object]]:
-    rows = csv.DictReader(file, restkey="a column without a heading")
-    heading = [_ALIASES.get(name, name) for name in rows.fieldnames or ()]
+    rows = csv.DictReader(file, restkey="a column without a heading", strict=True)
+    try:
+        heading = [_ALIASES.get(name, name) for name in rows.fieldnames or ()]
+    except csv.Error as error:
+        raise ConfigError(f"the first line is not CSV: {error}") from error
     if missing := [name for name in ("task_id", "correct") if name not in heading]:
         raise ConfigError(
             f"the first line names no column {missing[0]!r}: it must be a heading with task_id"
             " and correct, and may have by, id and root_id"
         )
-    try:
-        for fields in rows:
+    while True:
+        first = rows.reader.line_num + 1
+        try:
+            fields = next(rows, None)
+        except csv.Error as error:
+            yield first, _not_csv(first, rows.reader.line_num, error)
+        else:
+            if fields is None:
+                return
             yield rows.line_num, fields
-    except csv.Error as error:
-        raise ConfigError(f"line {rows.line_num} is not CSV: {error}") from error
+
+
+def _not_csv(first: int, last: int, error: csv.Error) -> ValueError:
+    """A quotation mark that is left open takes all lines up to the next one, or the end."""
+    read = f"read as one up to line {last}, " if last > first else ""
+    return ValueError(f"{read}not CSV ({error}): close each quotation mark")
