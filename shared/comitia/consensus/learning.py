@@ -39,7 +39,7 @@ from comitia.consensus.conditional_logit import Floats, Prior, Questions
 from comitia.consensus.weights import ACCURACY_MIN, SkillWeights, VoterWeight, log_odds
 from comitia.values import value
 
-EXAMPLES_MIN = 20
+EXAMPLES_MIN = 10
 FOLDS = 5
 
 # What a voter's accuracy is thought to be before anything is known of it, and by how many judged
@@ -49,8 +49,11 @@ ACCURACY_STRENGTH = 10.0
 
 # Precision of s and t: a standard deviation of 0.7.
 _LINE_PRECISION = 2.0
-# Gamma prior of p: the precision is likely about A / B, that is a standard deviation of 0.22 nats.
-_GAMMA_A, _GAMMA_B = 2.0, 0.1
+# Gamma prior of p: the precision is likely about A / B, that is a standard deviation of 0.3 nats.
+# Once p is unknown, voters depart from the line as by Student's t with 2 A degrees of freedom: with
+# 2 of them agreement is mostly trusted, and yet a few answers can say that it was quite mistaken (a
+# clique that agrees with itself, an expert whom nobody agrees with).
+_GAMMA_A, _GAMMA_B = 1.0, 0.1
 _EVIDENCE_ROUNDS = 6
 # A vote that nothing speaks against counts as this sure, in nats.
 _LOG_ODDS_MAX = 50.0
