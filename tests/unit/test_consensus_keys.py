@@ -54,6 +54,8 @@ def test_json_compares_by_content() -> None:
     assert json_key("true") != json_key("1")
     # Whole numbers are exact: an identifier of 17 digits is not rounded into its neighbour.
     assert json_key("12345678901234567") != json_key("12345678901234568")
+    # Milliseconds since 1970, as writers of floats give them.
+    assert json_key("[1700000000123.0, 1.7e12]") == "[1700000000123,1700000000000]"
 
 
 @pytest.mark.parametrize(

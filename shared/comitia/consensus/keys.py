@@ -21,6 +21,9 @@ from collections.abc import Sequence
 # Deeper documents are refused rather than left to the interpreter's recursion limit.
 JSON_DEPTH_MAX = 64
 
+# Above this float64 does not hold every whole number.
+EXACT_MAX = 2.0**53
+
 
 def text_key(text: str) -> str:
     """ValueError when nothing but white space is left."""
@@ -82,6 +85,8 @@ def _canonical(node: object, depth: int) -> object:
     if isinstance(node, list):
         return [_canonical(member, depth + 1) for member in node]
     if isinstance(node, float):
-        rounded = float(number_key(node))
+        # A whole number that float64 holds exactly is the same number with a point and without.
+        exact = node.is_integer() and abs(node) <= EXACT_MAX
+        rounded = node if exact else float(number_key(node))
         return int(rounded) if rounded.is_integer() else rounded
     return node
