@@ -153,6 +153,30 @@ def test_free_values_and_what_nobody_named() -> None:
     assert apart.probability + 0.2 < together.probability
 
 
+def test_a_winner_that_is_mostly_wrong_is_not_called_likely() -> None:
+    """Four who hardly ever know write down four different values: something else is right."""
+    chance = random.Random(10)
+
+    def drawn(count: int) -> list[list[str]]:
+        values = ["right"] * 15 + [str(number) for number in range(85)]
+        return [chance.choices(values, k=4) for _ in range(count)]
+
+    made = []
+    for said in drawn(300):
+        votes = {f"v{place}": Ballot(key) for place, key in enumerate(said)}
+        made.append(Example(votes, (*sorted(set(said)), ""), "right" if "right" in said else ""))
+    weights = fit(made, {f"v{place}": 0.6 for place in range(4)}, 4)
+    chances, came = [], []
+    for said in drawn(1500):
+        ballots = [Ballot(key, voter=f"v{place}") for place, key in enumerate(said)]
+        outcome = learned.decide(ballots, (), weights)
+        if outcome.probability is not None:
+            chances.append(outcome.probability)
+            came.append(outcome.winner == "right")
+    assert sum(chances) / len(chances) == pytest.approx(sum(came) / len(came), abs=0.06)
+    assert expected_calibration_error(chances, came) < 0.12
+
+
 def odd_examples() -> list[Example]:
     ballots: list[Mapping[str, Ballot]] = [
         {},

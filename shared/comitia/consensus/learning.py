@@ -32,6 +32,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from comitia.consensus import calibration, conditional_logit
 from comitia.consensus.ballots import PROBABILITY_FLOOR, Ballot, stated
@@ -41,6 +42,9 @@ from comitia.values import value
 
 EXAMPLES_MIN = 10
 FOLDS = 5
+
+# The option that stands for whatever nobody named, where values are free.
+ELSE = ""
 
 # What a voter's accuracy is thought to be before anything is known of it, and by how many judged
 # ballots the estimate from agreement counts.
@@ -62,7 +66,7 @@ _LOG_ODDS_MAX = 50.0
 @value
 class Example:
     """One question: `votes`: voter -> its ballot (choice and probabilities count). `options`: ids,
-    in any order; where values are free, the keys that were named and "" for anything else.
+    in any order; where values are free, the keys that were named and ELSE for anything else.
     `correct`: the right one. An example whose `correct` is not among its options says nothing.
     """
 
@@ -123,7 +127,8 @@ def fit(
     layout = _Layout(voters, probable, np.array([odds[voter] for voter in voters]))
     questions = _questions(usable, given, layout)
     prior, found = _evidence(questions, layout)
-    temperature = _temperature(questions, prior, found)
+    named = np.array([option != ELSE for one in usable for option in one.options])
+    temperature = _temperature(questions, prior, found, named)
     scale, constant = found[-2:].tolist()
     line = {voter: (scale * one + constant, 0.0) for voter, one in odds.items()}
     return _skill(line | _coefficients(layout, found), accuracy, temperature)
@@ -198,18 +203,25 @@ def _evidence(questions: Questions, layout: _Layout) -> tuple[Prior, Floats]:
     return prior, found
 
 
-def _temperature(questions: Questions, prior: Prior, found: Floats) -> float:
-    """Cross-fitted: see the module's words."""
+def _temperature(
+    questions: Questions, prior: Prior, found: Floats, named: NDArray[np.bool_]
+) -> float:
+    """Cross-fitted: see the module's words. `named`, bool[rows]: what may win. ELSE may not, as
+    in `linear`; that it leads makes the winner improbable.
+    """
     count, owner = len(questions.starts), questions.owner()
     place = np.arange(len(owner)) - questions.starts[owner]
     scores = np.full((count, int(place.max()) + 1), -np.inf)
+    can_win = np.zeros(scores.shape, dtype=np.bool_)
+    can_win[owner, place] = named
     fold = np.arange(count) % FOLDS
     for held in range(FOLDS):
         others, _ = conditional_logit.fit(questions.only(fold != held), prior, found)
         rows = fold[owner] == held
         scores[owner[rows], place[rows]] = questions.features[rows] @ others
-    winner = scores.argmax(axis=1)
-    against = np.exp(scores - scores.max(axis=1, keepdims=True))
+    won = np.where(can_win, scores, -np.inf)
+    winner = won.argmax(axis=1)
+    against = np.exp(np.minimum(scores - won.max(axis=1, keepdims=True), _LOG_ODDS_MAX))
     against[np.arange(count), winner] = 0.0
     log_odds = -np.log(np.maximum(against.sum(axis=1), math.exp(-_LOG_ODDS_MAX)))
     return calibration.temperature(log_odds, winner == questions.right - questions.starts)
