@@ -6,9 +6,9 @@ a_v: the voter's accuracy, k: the number of options (2 where values are free). I
 independently of each other, each wrong option alike, the winner is the likeliest option and the
 shares are its posterior: S. Nitzan and J. Paroush, "Optimal Decision Rules in Uncertain Dichotomous
 Choice Situations", International Economic Review 23 (1982), 289-297, DOI 10.2307/2526438; for more
-than two options J. Benediktsson and P. Swain, IEEE Transactions on Systems, Man and Cybernetics 22
-(1992), 688-704, DOI 10.1109/21.156582. Real voters err together, so the shares are far too sure of
-themselves: the outcome names no probability.
+than two options J. A. Benediktsson and P. H. Swain, "Consensus Theoretic Classification Methods",
+IEEE Transactions on Systems, Man and Cybernetics 22 (1992), 688-704, DOI 10.1109/21.156582. Real
+voters err together, so the shares are far too sure of themselves: the outcome names no probability.
 
 Ballots, the options (none: free values) and the skill's weights in, an Outcome out. A voter worse
 than chance counts against its choice. Abstentions, samples, ties and odd numbers: see `linear`.
