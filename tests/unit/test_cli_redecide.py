@@ -132,6 +132,19 @@ def test_weights_of_a_version_decide_and_the_feedback_they_know_is_counted_apart
     assert plain["calibration"] == {}
 
 
+def test_feedback_that_is_said_again_stays_what_the_weights_were_fitted_to() -> None:
+    log = Recorded()
+    log.tell("t-0", SPLIT)
+    for _ in range(2):
+        log.right("t-0", "no")
+    (partition,) = {record.partition for record in log.records("feedback")}
+    log.weigh(1, "cy", {partition: 1}, newest=True)
+    found = figures(ask(log, "--policy", "learned"))
+    fitted = found["judged_by_feedback_the_weights_were_fitted_to"]
+    assert isinstance(fitted, dict)
+    assert (fitted["asked"], found["judged"]) == (1, {})
+
+
 def test_what_the_method_cannot_count_is_left_out_and_what_it_lacks_is_told() -> None:
     log = Recorded()
     for number in range(3):

@@ -43,16 +43,25 @@ class Wanted:
     version: int = 0
 
 
+@dataclass
+class Said:
+    """Feedback on a task: the one that was appended last, and where all of it stands (partition and
+    offset): what was said twice has taught the weights once its first copy was folded.
+    """
+
+    feedback: Feedback
+    append_ms: int
+    places: list[tuple[int, int]]
+
+
 @dataclass(frozen=True)
 class Pair:
-    """A task's two decisions. `cut_short`: see Comparison. `said`: feedback on it, and where that
-    stands.
-    """
+    """A task's two decisions. `cut_short`: see Comparison. `said`: feedback on it."""
 
     recorded: Decision
     redecided: Decision
     cut_short: bool
-    said: tuple[Feedback, Record] | None
+    said: Said | None
 
 
 async def weights_of(session: Session, version: int) -> dict[str, Weights]:
@@ -122,9 +131,8 @@ def fitted(weights: Mapping[str, Weights], pair: Pair) -> bool:
     """Whether the decision anew was made by weights that its feedback has helped to fit."""
     if pair.said is None or not pair.redecided.weights_version:
         return False
-    record = pair.said[1]
     folded = weights[pair.redecided.skill].feedback_offsets
-    return record.offset < folded.get(record.partition, 0)
+    return any(offset < folded.get(partition, 0) for partition, offset in pair.said.places)
 
 
 async def _since(
@@ -135,18 +143,19 @@ async def _since(
         yield record
 
 
-async def _feedback(session: Session, since_ms: int) -> dict[str, tuple[Feedback, Record]]:
-    """By task; of several the one that was appended last."""
-    found: dict[str, tuple[Feedback, Record]] = {}
+async def _feedback(session: Session, since_ms: int) -> dict[str, Said]:
+    """By task."""
+    found: dict[str, Said] = {}
     async for record in _since(session, partitions_of([await session.topic("feedback")]), since_ms):
         try:
-            said = decode(Feedback, record)
+            feedback = decode(Feedback, record)
         except Poison:
             # Anybody may write there; the learner keeps it in the dead letters.
             continue
-        former = found.get(said.task_id)
-        if former is None or former[1].timestamp_ms <= record.timestamp_ms:
-            found[said.task_id] = (said, record)
+        said = found.setdefault(feedback.task_id, Said(feedback, record.timestamp_ms, []))
+        said.places.append((record.partition, record.offset))
+        if said.append_ms <= record.timestamp_ms:
+            said.feedback, said.append_ms = feedback, record.timestamp_ms
     return found
 
 

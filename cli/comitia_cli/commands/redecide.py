@@ -79,7 +79,7 @@ async def compare(session: Session, wanted: Wanted, printer: Printer) -> Compari
         right = None
         if pair.said is not None:
             seen = fitted(weights, pair)
-            right = found.judge(pair.recorded, pair.redecided, pair.said[0].correct, seen)
+            right = found.judge(pair.recorded, pair.redecided, pair.said.feedback.correct, seen)
         if not alike:
             printer.emit(_change(pair, right))
             changes += 1
