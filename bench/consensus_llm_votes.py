@@ -20,7 +20,7 @@ import numpy as np
 
 from bench.consensus_judged import Judged
 from bench.consensus_questions import Question, among, panels, read
-from bench.reports import Figures
+from bench.reports import Figures, Goal, goal
 from comitia.consensus import learned, learning, one_coin, plurality, weighted
 from comitia.consensus.ballots import Outcome
 from comitia.consensus.calibration import expected_calibration_error
@@ -46,9 +46,37 @@ def measure(data: Path, peers: Peers, seeds: Sequence[int]) -> Figures:
     figures: Figures = {}
     for name, panel in panels(questions, models).items():
         chosen = among(questions, panel)
+        print(f"{name}: {len(panel)} models, {len(chosen)} questions", flush=True)
         found = with_feedback(chosen, panel, peers, seeds) | without_feedback(chosen, seeds)
+        for figure, value in found.items():
+            print(f"{value:10.4f}  {figure}", flush=True)
         figures |= {f"llm_votes {name}: {figure}": value for figure, value in found.items()}
     return figures
+
+
+def goals(figures: Figures) -> list[Goal]:
+    """What this project has set itself for both panels."""
+    made = []
+    for panel in ("strong", "all"):
+        found = {
+            name.split(": ", 1)[1]: value
+            for name, value in figures.items()
+            if name.startswith(f"llm_votes {panel}")
+        }
+        shuffled = found.get("learned, feedback shuffled above best agent, at most")
+        for what in (
+            "learned above best agent",
+            "learned above best agent in hindsight",
+            "learned above best of crowd-kit",
+            "online without feedback above plurality",
+        ):
+            least = found.get(f"{what}, at least")
+            made.append(goal(f"llm_votes, {panel}: {what}, interval's lower end", least, ">=", 0.0))
+        error = found.get("learned, calibration error")
+        made.append(goal(f"llm_votes, {panel}: calibration error", error, "<=", 0.05))
+        what = "feedback shuffled, above best agent, interval's upper end"
+        made.append(goal(f"llm_votes, {panel}: {what}", shuffled, "<=", 0.0))
+    return made
 
 
 def with_feedback(
@@ -204,10 +232,10 @@ def _figures(judged: Judged) -> Figures:
         )[0]
         for count in CURVE
     }
-    shuffled = judged.above("learned, feedback shuffled", "best agent")[0]
+    shuffled = {"best agent": "best agent", "plurality": "plurality"}
     return (
         judged.named(judged.credits)
         | judged.compared("learned", others)
         | curve
-        | {"learned, feedback shuffled, above best agent": shuffled}
+        | judged.compared("learned, feedback shuffled", shuffled)
     )
