@@ -25,27 +25,29 @@ _sym_db = _symbol_database.Default()
 from comitia.v1 import value_pb2 as comitia_dot_v1_dot_value__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63omitia/v1/answer.proto\x12\ncomitia.v1\x1a\x16\x63omitia/v1/value.proto\"\xa8\x03\n\x06\x41nswer\x12\x15\n\rassignment_id\x18\x01 \x01(\t\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\"\n\x05value\x18\x03 \x01(\x0b\x32\x11.comitia.v1.ValueH\x00\x12,\n\nabstention\x18\x04 \x01(\x0b\x32\x16.comitia.v1.AbstentionH\x00\x12\x34\n\rprobabilities\x18\x05 \x03(\x0b\x32\x1d.comitia.v1.OptionProbability\x12\x17\n\nconfidence\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\trationale\x18\x07 \x01(\t\x12(\n\tembedding\x18\x08 \x01(\x0b\x32\x15.comitia.v1.Embedding\x12 \n\x05usage\x18\t \x01(\x0b\x32\x11.comitia.v1.Usage\x12$\n\x07timings\x18\n \x01(\x0b\x32\x13.comitia.v1.Timings\x12#\n\x05model\x18\x0b \x01(\x0b\x32\x14.comitia.v1.ModelRef\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x0c \x01(\x03\x42\t\n\x07outcomeB\r\n\x0b_confidence\"J\n\nAbstention\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.comitia.v1.AbstentionReason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\";\n\x11OptionProbability\x12\x11\n\toption_id\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x01\"-\n\tEmbedding\x12\x10\n\x08\x65mbedder\x18\x01 \x01(\t\x12\x0e\n\x06vector\x18\x02 \x03(\x02\"P\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x04\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x04\x12\x15\n\rcached_tokens\x18\x03 \x01(\x04\"/\n\x07Timings\x12\x11\n\tqueued_ms\x18\x01 \x01(\r\x12\x11\n\tworked_ms\x18\x02 \x01(\r\"(\n\x08ModelRef\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t*\xd9\x01\n\x10\x41\x62stentionReason\x12!\n\x1d\x41\x42STENTION_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x41\x42STENTION_REASON_UNDECIDED\x10\x01\x12!\n\x1d\x41\x42STENTION_REASON_UNSUPPORTED\x10\x02\x12\x1e\n\x1a\x41\x42STENTION_REASON_TOO_LONG\x10\x03\x12 \n\x1c\x41\x42STENTION_REASON_OVERLOADED\x10\x04\x12\x1c\n\x18\x41\x42STENTION_REASON_FAILED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63omitia/v1/answer.proto\x12\ncomitia.v1\x1a\x16\x63omitia/v1/value.proto\"\x80\x04\n\x06\x41nswer\x12\x15\n\rassignment_id\x18\x01 \x01(\t\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\"\n\x05value\x18\x03 \x01(\x0b\x32\x11.comitia.v1.ValueH\x00\x12,\n\nabstention\x18\x04 \x01(\x0b\x32\x16.comitia.v1.AbstentionH\x00\x12\x34\n\rprobabilities\x18\x05 \x03(\x0b\x32\x1d.comitia.v1.OptionProbability\x12\x17\n\nconfidence\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\trationale\x18\x07 \x01(\t\x12(\n\tembedding\x18\x08 \x01(\x0b\x32\x15.comitia.v1.Embedding\x12 \n\x05usage\x18\t \x01(\x0b\x32\x11.comitia.v1.Usage\x12$\n\x07timings\x18\n \x01(\x0b\x32\x13.comitia.v1.Timings\x12#\n\x05model\x18\x0b \x01(\x0b\x32\x14.comitia.v1.ModelRef\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x0c \x01(\x03\x12&\n\tutilities\x18\r \x03(\x0b\x32\x13.comitia.v1.Utility\x12.\n\x0finput_embedding\x18\x0e \x01(\x0b\x32\x15.comitia.v1.EmbeddingB\t\n\x07outcomeB\r\n\x0b_confidence\"9\n\x07Utility\x12\r\n\x05issue\x18\x01 \x01(\t\x12\x0e\n\x06option\x18\x02 \x01(\t\x12\x0f\n\x07utility\x18\x03 \x01(\x01\"J\n\nAbstention\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.comitia.v1.AbstentionReason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\";\n\x11OptionProbability\x12\x11\n\toption_id\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x01\"-\n\tEmbedding\x12\x10\n\x08\x65mbedder\x18\x01 \x01(\t\x12\x0e\n\x06vector\x18\x02 \x03(\x02\"P\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x04\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x04\x12\x15\n\rcached_tokens\x18\x03 \x01(\x04\"/\n\x07Timings\x12\x11\n\tqueued_ms\x18\x01 \x01(\r\x12\x11\n\tworked_ms\x18\x02 \x01(\r\"(\n\x08ModelRef\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t*\xd9\x01\n\x10\x41\x62stentionReason\x12!\n\x1d\x41\x42STENTION_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x41\x42STENTION_REASON_UNDECIDED\x10\x01\x12!\n\x1d\x41\x42STENTION_REASON_UNSUPPORTED\x10\x02\x12\x1e\n\x1a\x41\x42STENTION_REASON_TOO_LONG\x10\x03\x12 \n\x1c\x41\x42STENTION_REASON_OVERLOADED\x10\x04\x12\x1c\n\x18\x41\x42STENTION_REASON_FAILED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'comitia.v1.answer_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ABSTENTIONREASON']._serialized_start=848
-  _globals['_ABSTENTIONREASON']._serialized_end=1065
+  _globals['_ABSTENTIONREASON']._serialized_start=995
+  _globals['_ABSTENTIONREASON']._serialized_end=1212
   _globals['_ANSWER']._serialized_start=64
-  _globals['_ANSWER']._serialized_end=488
-  _globals['_ABSTENTION']._serialized_start=490
-  _globals['_ABSTENTION']._serialized_end=564
-  _globals['_OPTIONPROBABILITY']._serialized_start=566
-  _globals['_OPTIONPROBABILITY']._serialized_end=625
-  _globals['_EMBEDDING']._serialized_start=627
-  _globals['_EMBEDDING']._serialized_end=672
-  _globals['_USAGE']._serialized_start=674
-  _globals['_USAGE']._serialized_end=754
-  _globals['_TIMINGS']._serialized_start=756
-  _globals['_TIMINGS']._serialized_end=803
-  _globals['_MODELREF']._serialized_start=805
-  _globals['_MODELREF']._serialized_end=845
+  _globals['_ANSWER']._serialized_end=576
+  _globals['_UTILITY']._serialized_start=578
+  _globals['_UTILITY']._serialized_end=635
+  _globals['_ABSTENTION']._serialized_start=637
+  _globals['_ABSTENTION']._serialized_end=711
+  _globals['_OPTIONPROBABILITY']._serialized_start=713
+  _globals['_OPTIONPROBABILITY']._serialized_end=772
+  _globals['_EMBEDDING']._serialized_start=774
+  _globals['_EMBEDDING']._serialized_end=819
+  _globals['_USAGE']._serialized_start=821
+  _globals['_USAGE']._serialized_end=901
+  _globals['_TIMINGS']._serialized_start=903
+  _globals['_TIMINGS']._serialized_end=950
+  _globals['_MODELREF']._serialized_start=952
+  _globals['_MODELREF']._serialized_end=992
 # @@protoc_insertion_point(module_scope)

@@ -24,7 +24,7 @@ ABSTENTION_REASON_OVERLOADED: AbstentionReason
 ABSTENTION_REASON_FAILED: AbstentionReason
 
 class Answer(_message.Message):
-    __slots__ = ("assignment_id", "agent", "value", "abstention", "probabilities", "confidence", "rationale", "embedding", "usage", "timings", "model", "deadline_ms")
+    __slots__ = ("assignment_id", "agent", "value", "abstention", "probabilities", "confidence", "rationale", "embedding", "usage", "timings", "model", "deadline_ms", "utilities", "input_embedding")
     ASSIGNMENT_ID_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -37,6 +37,8 @@ class Answer(_message.Message):
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
+    UTILITIES_FIELD_NUMBER: _ClassVar[int]
+    INPUT_EMBEDDING_FIELD_NUMBER: _ClassVar[int]
     assignment_id: str
     agent: str
     value: _value_pb2.Value
@@ -49,7 +51,19 @@ class Answer(_message.Message):
     timings: Timings
     model: ModelRef
     deadline_ms: int
-    def __init__(self, assignment_id: _Optional[str] = ..., agent: _Optional[str] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., abstention: _Optional[_Union[Abstention, _Mapping]] = ..., probabilities: _Optional[_Iterable[_Union[OptionProbability, _Mapping]]] = ..., confidence: _Optional[float] = ..., rationale: _Optional[str] = ..., embedding: _Optional[_Union[Embedding, _Mapping]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., model: _Optional[_Union[ModelRef, _Mapping]] = ..., deadline_ms: _Optional[int] = ...) -> None: ...
+    utilities: _containers.RepeatedCompositeFieldContainer[Utility]
+    input_embedding: Embedding
+    def __init__(self, assignment_id: _Optional[str] = ..., agent: _Optional[str] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., abstention: _Optional[_Union[Abstention, _Mapping]] = ..., probabilities: _Optional[_Iterable[_Union[OptionProbability, _Mapping]]] = ..., confidence: _Optional[float] = ..., rationale: _Optional[str] = ..., embedding: _Optional[_Union[Embedding, _Mapping]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., model: _Optional[_Union[ModelRef, _Mapping]] = ..., deadline_ms: _Optional[int] = ..., utilities: _Optional[_Iterable[_Union[Utility, _Mapping]]] = ..., input_embedding: _Optional[_Union[Embedding, _Mapping]] = ...) -> None: ...
+
+class Utility(_message.Message):
+    __slots__ = ("issue", "option", "utility")
+    ISSUE_FIELD_NUMBER: _ClassVar[int]
+    OPTION_FIELD_NUMBER: _ClassVar[int]
+    UTILITY_FIELD_NUMBER: _ClassVar[int]
+    issue: str
+    option: str
+    utility: float
+    def __init__(self, issue: _Optional[str] = ..., option: _Optional[str] = ..., utility: _Optional[float] = ...) -> None: ...
 
 class Abstention(_message.Message):
     __slots__ = ("reason", "detail")

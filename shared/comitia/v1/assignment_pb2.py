@@ -26,7 +26,7 @@ from comitia.v1 import answer_pb2 as comitia_dot_v1_dot_answer__pb2
 from comitia.v1 import task_pb2 as comitia_dot_v1_dot_task__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63omitia/v1/assignment.proto\x12\ncomitia.v1\x1a\x17\x63omitia/v1/answer.proto\x1a\x15\x63omitia/v1/task.proto\"\xfe\x01\n\nAssignment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08panel_id\x18\x02 \x01(\t\x12\x0c\n\x04seat\x18\x03 \x01(\r\x12\x0e\n\x06sample\x18\x04 \x01(\r\x12\r\n\x05round\x18\x05 \x01(\r\x12\x0c\n\x04role\x18\x06 \x01(\t\x12\x1e\n\x04task\x18\x07 \x01(\x0b\x32\x10.comitia.v1.Task\x12%\n\x05peers\x18\x08 \x03(\x0b\x32\x16.comitia.v1.PeerAnswer\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\t \x01(\x03\x12\x13\n\x0breply_topic\x18\n \x01(\t\x12\x17\n\x0freply_partition\x18\x0b \x01(\x05\x12\r\n\x05\x61gent\x18\x0c \x01(\t\"M\n\nPeerAnswer\x12\x0c\n\x04seat\x18\x01 \x01(\r\x12\r\n\x05round\x18\x02 \x01(\r\x12\"\n\x06\x61nswer\x18\x03 \x01(\x0b\x32\x12.comitia.v1.Answerb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63omitia/v1/assignment.proto\x12\ncomitia.v1\x1a\x17\x63omitia/v1/answer.proto\x1a\x15\x63omitia/v1/task.proto\"\xd9\x02\n\nAssignment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08panel_id\x18\x02 \x01(\t\x12\x0c\n\x04seat\x18\x03 \x01(\r\x12\x0e\n\x06sample\x18\x04 \x01(\r\x12\r\n\x05round\x18\x05 \x01(\r\x12\x0c\n\x04role\x18\x06 \x01(\t\x12\x1e\n\x04task\x18\x07 \x01(\x0b\x32\x10.comitia.v1.Task\x12%\n\x05peers\x18\x08 \x03(\x0b\x32\x16.comitia.v1.PeerAnswer\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\t \x01(\x03\x12\x13\n\x0breply_topic\x18\n \x01(\t\x12\x17\n\x0freply_partition\x18\x0b \x01(\x05\x12\r\n\x05\x61gent\x18\x0c \x01(\t\x12\x0c\n\x04step\x18\r \x01(\t\x12$\n\x08previous\x18\x0e \x01(\x0b\x32\x12.comitia.v1.Answer\x12\x11\n\tmay_write\x18\x0f \x01(\x08\x12\x12\n\ntokens_max\x18\x10 \x01(\x04\"M\n\nPeerAnswer\x12\x0c\n\x04seat\x18\x01 \x01(\r\x12\r\n\x05round\x18\x02 \x01(\r\x12\"\n\x06\x61nswer\x18\x03 \x01(\x0b\x32\x12.comitia.v1.Answerb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'comitia.v1.assignment_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ASSIGNMENT']._serialized_start=92
-  _globals['_ASSIGNMENT']._serialized_end=346
-  _globals['_PEERANSWER']._serialized_start=348
-  _globals['_PEERANSWER']._serialized_end=425
+  _globals['_ASSIGNMENT']._serialized_end=437
+  _globals['_PEERANSWER']._serialized_start=439
+  _globals['_PEERANSWER']._serialized_end=516
 # @@protoc_insertion_point(module_scope)

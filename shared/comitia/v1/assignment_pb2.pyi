@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Assignment(_message.Message):
-    __slots__ = ("id", "panel_id", "seat", "sample", "round", "role", "task", "peers", "deadline_ms", "reply_topic", "reply_partition", "agent")
+    __slots__ = ("id", "panel_id", "seat", "sample", "round", "role", "task", "peers", "deadline_ms", "reply_topic", "reply_partition", "agent", "step", "previous", "may_write", "tokens_max")
     ID_FIELD_NUMBER: _ClassVar[int]
     PANEL_ID_FIELD_NUMBER: _ClassVar[int]
     SEAT_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +22,10 @@ class Assignment(_message.Message):
     REPLY_TOPIC_FIELD_NUMBER: _ClassVar[int]
     REPLY_PARTITION_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_FIELD_NUMBER: _ClassVar[int]
+    MAY_WRITE_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_MAX_FIELD_NUMBER: _ClassVar[int]
     id: str
     panel_id: str
     seat: int
@@ -34,7 +38,11 @@ class Assignment(_message.Message):
     reply_topic: str
     reply_partition: int
     agent: str
-    def __init__(self, id: _Optional[str] = ..., panel_id: _Optional[str] = ..., seat: _Optional[int] = ..., sample: _Optional[int] = ..., round: _Optional[int] = ..., role: _Optional[str] = ..., task: _Optional[_Union[_task_pb2.Task, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[PeerAnswer, _Mapping]]] = ..., deadline_ms: _Optional[int] = ..., reply_topic: _Optional[str] = ..., reply_partition: _Optional[int] = ..., agent: _Optional[str] = ...) -> None: ...
+    step: str
+    previous: _answer_pb2.Answer
+    may_write: bool
+    tokens_max: int
+    def __init__(self, id: _Optional[str] = ..., panel_id: _Optional[str] = ..., seat: _Optional[int] = ..., sample: _Optional[int] = ..., round: _Optional[int] = ..., role: _Optional[str] = ..., task: _Optional[_Union[_task_pb2.Task, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[PeerAnswer, _Mapping]]] = ..., deadline_ms: _Optional[int] = ..., reply_topic: _Optional[str] = ..., reply_partition: _Optional[int] = ..., agent: _Optional[str] = ..., step: _Optional[str] = ..., previous: _Optional[_Union[_answer_pb2.Answer, _Mapping]] = ..., may_write: _Optional[bool] = ..., tokens_max: _Optional[int] = ...) -> None: ...
 
 class PeerAnswer(_message.Message):
     __slots__ = ("seat", "round", "answer")

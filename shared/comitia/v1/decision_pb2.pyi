@@ -1,4 +1,6 @@
 from comitia.v1 import answer_pb2 as _answer_pb2
+from comitia.v1 import format_pb2 as _format_pb2
+from comitia.v1 import input_pb2 as _input_pb2
 from comitia.v1 import policy_pb2 as _policy_pb2
 from comitia.v1 import value_pb2 as _value_pb2
 from google.protobuf.internal import containers as _containers
@@ -45,7 +47,7 @@ DELIVERY_AT_LEAST_ONCE: Delivery
 DELIVERY_EXACTLY_ONCE: Delivery
 
 class Decision(_message.Message):
-    __slots__ = ("task_id", "revision", "status", "panel_id", "value", "method", "margin", "calibrated_probability", "ballots", "late", "missing", "explanation", "cost", "weights_version", "delivery", "dead_letter", "trace_id", "skill", "tenant", "session", "tied", "task_digest", "option_ids")
+    __slots__ = ("task_id", "revision", "status", "panel_id", "value", "method", "margin", "calibrated_probability", "ballots", "late", "missing", "explanation", "cost", "weights_version", "delivery", "dead_letter", "trace_id", "skill", "tenant", "session", "tied", "task_digest", "option_ids", "decided_by", "steps", "escalation", "settlement", "stages")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +71,11 @@ class Decision(_message.Message):
     TIED_FIELD_NUMBER: _ClassVar[int]
     TASK_DIGEST_FIELD_NUMBER: _ClassVar[int]
     OPTION_IDS_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_BY_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    ESCALATION_FIELD_NUMBER: _ClassVar[int]
+    SETTLEMENT_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     revision: int
     status: DecisionStatus
@@ -92,10 +99,113 @@ class Decision(_message.Message):
     tied: _containers.RepeatedCompositeFieldContainer[_value_pb2.Value]
     task_digest: bytes
     option_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, task_id: _Optional[str] = ..., revision: _Optional[int] = ..., status: _Optional[_Union[DecisionStatus, str]] = ..., panel_id: _Optional[str] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., method: _Optional[_Union[_policy_pb2.Method, str]] = ..., margin: _Optional[float] = ..., calibrated_probability: _Optional[float] = ..., ballots: _Optional[_Iterable[_Union[Ballot, _Mapping]]] = ..., late: _Optional[_Iterable[_Union[SeatRef, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[SeatRef, _Mapping]]] = ..., explanation: _Optional[str] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ..., weights_version: _Optional[int] = ..., delivery: _Optional[_Union[Delivery, str]] = ..., dead_letter: _Optional[_Union[DeadLetterRef, _Mapping]] = ..., trace_id: _Optional[str] = ..., skill: _Optional[str] = ..., tenant: _Optional[str] = ..., session: _Optional[str] = ..., tied: _Optional[_Iterable[_Union[_value_pb2.Value, _Mapping]]] = ..., task_digest: _Optional[bytes] = ..., option_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    decided_by: str
+    steps: _containers.RepeatedCompositeFieldContainer[StepRecord]
+    escalation: Escalation
+    settlement: Settlement
+    stages: _containers.RepeatedCompositeFieldContainer[StageRecord]
+    def __init__(self, task_id: _Optional[str] = ..., revision: _Optional[int] = ..., status: _Optional[_Union[DecisionStatus, str]] = ..., panel_id: _Optional[str] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., method: _Optional[_Union[_policy_pb2.Method, str]] = ..., margin: _Optional[float] = ..., calibrated_probability: _Optional[float] = ..., ballots: _Optional[_Iterable[_Union[Ballot, _Mapping]]] = ..., late: _Optional[_Iterable[_Union[SeatRef, _Mapping]]] = ..., missing: _Optional[_Iterable[_Union[SeatRef, _Mapping]]] = ..., explanation: _Optional[str] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ..., weights_version: _Optional[int] = ..., delivery: _Optional[_Union[Delivery, str]] = ..., dead_letter: _Optional[_Union[DeadLetterRef, _Mapping]] = ..., trace_id: _Optional[str] = ..., skill: _Optional[str] = ..., tenant: _Optional[str] = ..., session: _Optional[str] = ..., tied: _Optional[_Iterable[_Union[_value_pb2.Value, _Mapping]]] = ..., task_digest: _Optional[bytes] = ..., option_ids: _Optional[_Iterable[str]] = ..., decided_by: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[StepRecord, _Mapping]]] = ..., escalation: _Optional[_Union[Escalation, _Mapping]] = ..., settlement: _Optional[_Union[Settlement, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[StageRecord, _Mapping]]] = ...) -> None: ...
+
+class StepRecord(_message.Message):
+    __slots__ = ("name", "kind", "taken", "reason", "margin", "leader", "tokens", "assignments", "rounds", "negotiation")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MARGIN_FIELD_NUMBER: _ClassVar[int]
+    LEADER_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    ASSIGNMENTS_FIELD_NUMBER: _ClassVar[int]
+    ROUNDS_FIELD_NUMBER: _ClassVar[int]
+    NEGOTIATION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: str
+    taken: bool
+    reason: str
+    margin: float
+    leader: _value_pb2.Value
+    tokens: int
+    assignments: int
+    rounds: int
+    negotiation: NegotiationRecord
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., taken: _Optional[bool] = ..., reason: _Optional[str] = ..., margin: _Optional[float] = ..., leader: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., tokens: _Optional[int] = ..., assignments: _Optional[int] = ..., rounds: _Optional[int] = ..., negotiation: _Optional[_Union[NegotiationRecord, _Mapping]] = ...) -> None: ...
+
+class NegotiationRecord(_message.Message):
+    __slots__ = ("agreed", "offers", "nash_product", "nash_product_max", "pareto_efficient")
+    AGREED_FIELD_NUMBER: _ClassVar[int]
+    OFFERS_FIELD_NUMBER: _ClassVar[int]
+    NASH_PRODUCT_FIELD_NUMBER: _ClassVar[int]
+    NASH_PRODUCT_MAX_FIELD_NUMBER: _ClassVar[int]
+    PARETO_EFFICIENT_FIELD_NUMBER: _ClassVar[int]
+    agreed: bool
+    offers: int
+    nash_product: float
+    nash_product_max: float
+    pareto_efficient: bool
+    def __init__(self, agreed: _Optional[bool] = ..., offers: _Optional[int] = ..., nash_product: _Optional[float] = ..., nash_product_max: _Optional[float] = ..., pareto_efficient: _Optional[bool] = ...) -> None: ...
+
+class Escalation(_message.Message):
+    __slots__ = ("reason", "input", "format", "candidates", "expires_ms", "expiry", "expiry_value")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_MS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRY_FIELD_NUMBER: _ClassVar[int]
+    EXPIRY_VALUE_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    input: _input_pb2.Input
+    format: _format_pb2.AnswerFormat
+    candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
+    expires_ms: int
+    expiry: str
+    expiry_value: _value_pb2.Value
+    def __init__(self, reason: _Optional[str] = ..., input: _Optional[_Union[_input_pb2.Input, _Mapping]] = ..., format: _Optional[_Union[_format_pb2.AnswerFormat, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., expires_ms: _Optional[int] = ..., expiry: _Optional[str] = ..., expiry_value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ...) -> None: ...
+
+class Candidate(_message.Message):
+    __slots__ = ("value", "share", "agents")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    AGENTS_FIELD_NUMBER: _ClassVar[int]
+    value: _value_pb2.Value
+    share: float
+    agents: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., share: _Optional[float] = ..., agents: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Settlement(_message.Message):
+    __slots__ = ("revision", "decision_offset", "by", "because", "expired")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    DECISION_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    BECAUSE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRED_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    decision_offset: int
+    by: str
+    because: str
+    expired: bool
+    def __init__(self, revision: _Optional[int] = ..., decision_offset: _Optional[int] = ..., by: _Optional[str] = ..., because: _Optional[str] = ..., expired: _Optional[bool] = ...) -> None: ...
+
+class StageRecord(_message.Message):
+    __slots__ = ("stage", "attempt", "task_id", "status", "value", "explanation", "cost")
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    stage: str
+    attempt: int
+    task_id: str
+    status: DecisionStatus
+    value: _value_pb2.Value
+    explanation: str
+    cost: Cost
+    def __init__(self, stage: _Optional[str] = ..., attempt: _Optional[int] = ..., task_id: _Optional[str] = ..., status: _Optional[_Union[DecisionStatus, str]] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., explanation: _Optional[str] = ..., cost: _Optional[_Union[Cost, _Mapping]] = ...) -> None: ...
 
 class Ballot(_message.Message):
-    __slots__ = ("seat", "agent", "sample", "round", "assignment_id", "value", "abstention", "probabilities", "confidence", "weight", "rationale", "model", "usage", "shadow")
+    __slots__ = ("seat", "agent", "sample", "round", "assignment_id", "value", "abstention", "probabilities", "confidence", "weight", "rationale", "model", "usage", "shadow", "role", "kept", "peers")
     SEAT_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_FIELD_NUMBER: _ClassVar[int]
@@ -110,6 +220,9 @@ class Ballot(_message.Message):
     MODEL_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
     SHADOW_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    PEERS_FIELD_NUMBER: _ClassVar[int]
     seat: int
     agent: str
     sample: int
@@ -124,7 +237,10 @@ class Ballot(_message.Message):
     model: _answer_pb2.ModelRef
     usage: _answer_pb2.Usage
     shadow: bool
-    def __init__(self, seat: _Optional[int] = ..., agent: _Optional[str] = ..., sample: _Optional[int] = ..., round: _Optional[int] = ..., assignment_id: _Optional[str] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., abstention: _Optional[_Union[_answer_pb2.Abstention, _Mapping]] = ..., probabilities: _Optional[_Iterable[_Union[_answer_pb2.OptionProbability, _Mapping]]] = ..., confidence: _Optional[float] = ..., weight: _Optional[float] = ..., rationale: _Optional[str] = ..., model: _Optional[_Union[_answer_pb2.ModelRef, _Mapping]] = ..., usage: _Optional[_Union[_answer_pb2.Usage, _Mapping]] = ..., shadow: _Optional[bool] = ...) -> None: ...
+    role: str
+    kept: str
+    peers: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, seat: _Optional[int] = ..., agent: _Optional[str] = ..., sample: _Optional[int] = ..., round: _Optional[int] = ..., assignment_id: _Optional[str] = ..., value: _Optional[_Union[_value_pb2.Value, _Mapping]] = ..., abstention: _Optional[_Union[_answer_pb2.Abstention, _Mapping]] = ..., probabilities: _Optional[_Iterable[_Union[_answer_pb2.OptionProbability, _Mapping]]] = ..., confidence: _Optional[float] = ..., weight: _Optional[float] = ..., rationale: _Optional[str] = ..., model: _Optional[_Union[_answer_pb2.ModelRef, _Mapping]] = ..., usage: _Optional[_Union[_answer_pb2.Usage, _Mapping]] = ..., shadow: _Optional[bool] = ..., role: _Optional[str] = ..., kept: _Optional[str] = ..., peers: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class SeatRef(_message.Message):
     __slots__ = ("seat", "agent")

@@ -24,31 +24,40 @@ _sym_db = _symbol_database.Default()
 
 from comitia.v1 import answer_pb2 as comitia_dot_v1_dot_answer__pb2
 from comitia.v1 import decision_pb2 as comitia_dot_v1_dot_decision__pb2
+from comitia.v1 import policy_pb2 as comitia_dot_v1_dot_policy__pb2
 from comitia.v1 import task_pb2 as comitia_dot_v1_dot_task__pb2
 from comitia.v1 import verdict_pb2 as comitia_dot_v1_dot_verdict__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63omitia/v1/panel_event.proto\x12\ncomitia.v1\x1a\x17\x63omitia/v1/answer.proto\x1a\x19\x63omitia/v1/decision.proto\x1a\x15\x63omitia/v1/task.proto\x1a\x18\x63omitia/v1/verdict.proto\"\xeb\x02\n\nPanelEvent\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12/\n\x0cpanel_opened\x18\x02 \x01(\x0b\x32\x17.comitia.v1.PanelOpenedH\x00\x12/\n\x0ctask_refused\x18\x03 \x01(\x0b\x32\x17.comitia.v1.TaskRefusedH\x00\x12/\n\x0cround_opened\x18\x04 \x01(\x0b\x32\x17.comitia.v1.RoundOpenedH\x00\x12$\n\x06\x61nswer\x18\x05 \x01(\x0b\x32\x12.comitia.v1.AnswerH\x00\x12-\n\x0btask_failed\x18\x06 \x01(\x0b\x32\x16.comitia.v1.TaskFailedH\x00\x12\x33\n\x0etask_cancelled\x18\x07 \x01(\x0b\x32\x19.comitia.v1.TaskCancelledH\x00\x12&\n\x07verdict\x18\x08 \x01(\x0b\x32\x13.comitia.v1.VerdictH\x00\x42\x07\n\x05\x65vent\"\xc2\x01\n\x0bPanelOpened\x12\x10\n\x08panel_id\x18\x01 \x01(\t\x12\x1e\n\x04task\x18\x02 \x01(\x0b\x32\x10.comitia.v1.Task\x12\x1f\n\x05seats\x18\x03 \x03(\x0b\x32\x10.comitia.v1.Seat\x12\x31\n\x0b\x61ssignments\x18\x04 \x03(\x0b\x32\x1c.comitia.v1.ListedAssignment\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x05 \x01(\x03\x12\x18\n\x10task_appended_ms\x18\x06 \x01(\x03\"\x93\x01\n\x04Seat\x12\x0c\n\x04seat\x18\x01 \x01(\r\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\x15\n\ragent_version\x18\x03 \x01(\r\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x13\n\x0bprobability\x18\x06 \x01(\x01\x12\x0e\n\x06shadow\x18\x07 \x01(\x08\x12\x14\n\x0cmodel_digest\x18\x08 \x01(\t\"K\n\x10ListedAssignment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04seat\x18\x02 \x01(\r\x12\x0e\n\x06sample\x18\x03 \x01(\r\x12\r\n\x05round\x18\x04 \x01(\r\"\xb3\x01\n\x0bTaskRefused\x12*\n\x06status\x18\x01 \x01(\x0e\x32\x1a.comitia.v1.DecisionStatus\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x1e\n\x04task\x18\x03 \x01(\x0b\x32\x10.comitia.v1.Task\x12\x18\n\x10task_appended_ms\x18\x04 \x01(\x03\x12.\n\x0b\x64\x65\x61\x64_letter\x18\x05 \x01(\x0b\x32\x19.comitia.v1.DeadLetterRef\"a\n\x0bRoundOpened\x12\x10\n\x08panel_id\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x31\n\x0b\x61ssignments\x18\x03 \x03(\x0b\x32\x1c.comitia.v1.ListedAssignment\"L\n\nTaskFailed\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12.\n\x0b\x64\x65\x61\x64_letter\x18\x02 \x01(\x0b\x32\x19.comitia.v1.DeadLetterRef\"+\n\rTaskCancelled\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63omitia/v1/panel_event.proto\x12\ncomitia.v1\x1a\x17\x63omitia/v1/answer.proto\x1a\x19\x63omitia/v1/decision.proto\x1a\x17\x63omitia/v1/policy.proto\x1a\x15\x63omitia/v1/task.proto\x1a\x18\x63omitia/v1/verdict.proto\"\x82\x04\n\nPanelEvent\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12/\n\x0cpanel_opened\x18\x02 \x01(\x0b\x32\x17.comitia.v1.PanelOpenedH\x00\x12/\n\x0ctask_refused\x18\x03 \x01(\x0b\x32\x17.comitia.v1.TaskRefusedH\x00\x12/\n\x0cround_opened\x18\x04 \x01(\x0b\x32\x17.comitia.v1.RoundOpenedH\x00\x12$\n\x06\x61nswer\x18\x05 \x01(\x0b\x32\x12.comitia.v1.AnswerH\x00\x12-\n\x0btask_failed\x18\x06 \x01(\x0b\x32\x16.comitia.v1.TaskFailedH\x00\x12\x33\n\x0etask_cancelled\x18\x07 \x01(\x0b\x32\x19.comitia.v1.TaskCancelledH\x00\x12&\n\x07verdict\x18\x08 \x01(\x0b\x32\x13.comitia.v1.VerdictH\x00\x12/\n\x0cstage_opened\x18\t \x01(\x0b\x32\x17.comitia.v1.StageOpenedH\x00\x12-\n\x0bstage_ended\x18\n \x01(\x0b\x32\x16.comitia.v1.StageEndedH\x00\x12\x35\n\x0f\x63onflict_opened\x18\x0b \x01(\x0b\x32\x1a.comitia.v1.ConflictOpenedH\x00\x42\x07\n\x05\x65vent\"\x81\x02\n\x0bPanelOpened\x12\x10\n\x08panel_id\x18\x01 \x01(\t\x12\x1e\n\x04task\x18\x02 \x01(\x0b\x32\x10.comitia.v1.Task\x12\x1f\n\x05seats\x18\x03 \x03(\x0b\x32\x10.comitia.v1.Seat\x12\x31\n\x0b\x61ssignments\x18\x04 \x03(\x0b\x32\x1c.comitia.v1.ListedAssignment\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x05 \x01(\x03\x12\x18\n\x10task_appended_ms\x18\x06 \x01(\x03\x12\"\n\x06policy\x18\x07 \x01(\x0b\x32\x12.comitia.v1.Policy\x12\x19\n\x11round_deadline_ms\x18\x08 \x01(\x03\"\xb8\x01\n\x04Seat\x12\x0c\n\x04seat\x18\x01 \x01(\r\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\x15\n\ragent_version\x18\x03 \x01(\r\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x13\n\x0bprobability\x18\x06 \x01(\x01\x12\x0e\n\x06shadow\x18\x07 \x01(\x08\x12\x14\n\x0cmodel_digest\x18\x08 \x01(\t\x12\x0c\n\x04step\x18\t \x01(\t\x12\x15\n\rpriority_lane\x18\n \x01(\x08\"K\n\x10ListedAssignment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04seat\x18\x02 \x01(\r\x12\x0e\n\x06sample\x18\x03 \x01(\r\x12\r\n\x05round\x18\x04 \x01(\r\"\xb3\x01\n\x0bTaskRefused\x12*\n\x06status\x18\x01 \x01(\x0e\x32\x1a.comitia.v1.DecisionStatus\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x1e\n\x04task\x18\x03 \x01(\x0b\x32\x10.comitia.v1.Task\x12\x18\n\x10task_appended_ms\x18\x04 \x01(\x03\x12.\n\x0b\x64\x65\x61\x64_letter\x18\x05 \x01(\x0b\x32\x19.comitia.v1.DeadLetterRef\"\xd1\x01\n\x0bRoundOpened\x12\x10\n\x08panel_id\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x31\n\x0b\x61ssignments\x18\x03 \x03(\x0b\x32\x1c.comitia.v1.ListedAssignment\x12\x0c\n\x04step\x18\x04 \x01(\r\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x05 \x01(\x03\x12$\n\x04walk\x18\x06 \x03(\x0b\x32\x16.comitia.v1.StepRecord\x12%\n\x05shown\x18\x07 \x03(\x0b\x32\x16.comitia.v1.ShownPeers\")\n\nShownPeers\x12\x0c\n\x04seat\x18\x01 \x01(\r\x12\r\n\x05peers\x18\x02 \x03(\r\"?\n\x0bStageOpened\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x10\n\x08\x63hild_id\x18\x03 \x01(\t\"U\n\nStageEnded\x12\x10\n\x08\x63hild_id\x18\x01 \x01(\t\x12\r\n\x05stage\x18\x02 \x01(\t\x12&\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0b\x32\x14.comitia.v1.Decision\"b\n\x0e\x43onflictOpened\x12&\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x14.comitia.v1.Decision\x12\x17\n\x0f\x64\x65\x63ision_offset\x18\x02 \x01(\x03\x12\x0f\n\x07root_id\x18\x03 \x01(\t\"L\n\nTaskFailed\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12.\n\x0b\x64\x65\x61\x64_letter\x18\x02 \x01(\x0b\x32\x19.comitia.v1.DeadLetterRef\"+\n\rTaskCancelled\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'comitia.v1.panel_event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PANELEVENT']._serialized_start=146
-  _globals['_PANELEVENT']._serialized_end=509
-  _globals['_PANELOPENED']._serialized_start=512
-  _globals['_PANELOPENED']._serialized_end=706
-  _globals['_SEAT']._serialized_start=709
-  _globals['_SEAT']._serialized_end=856
-  _globals['_LISTEDASSIGNMENT']._serialized_start=858
-  _globals['_LISTEDASSIGNMENT']._serialized_end=933
-  _globals['_TASKREFUSED']._serialized_start=936
-  _globals['_TASKREFUSED']._serialized_end=1115
-  _globals['_ROUNDOPENED']._serialized_start=1117
-  _globals['_ROUNDOPENED']._serialized_end=1214
-  _globals['_TASKFAILED']._serialized_start=1216
-  _globals['_TASKFAILED']._serialized_end=1292
-  _globals['_TASKCANCELLED']._serialized_start=1294
-  _globals['_TASKCANCELLED']._serialized_end=1337
+  _globals['_PANELEVENT']._serialized_start=171
+  _globals['_PANELEVENT']._serialized_end=685
+  _globals['_PANELOPENED']._serialized_start=688
+  _globals['_PANELOPENED']._serialized_end=945
+  _globals['_SEAT']._serialized_start=948
+  _globals['_SEAT']._serialized_end=1132
+  _globals['_LISTEDASSIGNMENT']._serialized_start=1134
+  _globals['_LISTEDASSIGNMENT']._serialized_end=1209
+  _globals['_TASKREFUSED']._serialized_start=1212
+  _globals['_TASKREFUSED']._serialized_end=1391
+  _globals['_ROUNDOPENED']._serialized_start=1394
+  _globals['_ROUNDOPENED']._serialized_end=1603
+  _globals['_SHOWNPEERS']._serialized_start=1605
+  _globals['_SHOWNPEERS']._serialized_end=1646
+  _globals['_STAGEOPENED']._serialized_start=1648
+  _globals['_STAGEOPENED']._serialized_end=1711
+  _globals['_STAGEENDED']._serialized_start=1713
+  _globals['_STAGEENDED']._serialized_end=1798
+  _globals['_CONFLICTOPENED']._serialized_start=1800
+  _globals['_CONFLICTOPENED']._serialized_end=1898
+  _globals['_TASKFAILED']._serialized_start=1900
+  _globals['_TASKFAILED']._serialized_end=1976
+  _globals['_TASKCANCELLED']._serialized_start=1978
+  _globals['_TASKCANCELLED']._serialized_end=2021
 # @@protoc_insertion_point(module_scope)

@@ -22,19 +22,28 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from comitia.v1 import format_pb2 as comitia_dot_v1_dot_format__pb2
+from comitia.v1 import step_pb2 as comitia_dot_v1_dot_step__pb2
+from comitia.v1 import value_pb2 as comitia_dot_v1_dot_value__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63omitia/v1/policy.proto\x12\ncomitia.v1\"\xcc\x01\n\x06Policy\x12\x0e\n\x06quorum\x18\x01 \x01(\r\x12\"\n\x06method\x18\x02 \x01(\x0e\x32\x12.comitia.v1.Method\x12\x0e\n\x06rounds\x18\x03 \x01(\r\x12\x0f\n\x07samples\x18\x04 \x01(\r\x12(\n\tselection\x18\x05 \x01(\x0e\x32\x15.comitia.v1.Selection\x12\x11\n\tseats_max\x18\x06 \x01(\r\x12\x14\n\x0cwait_for_all\x18\x07 \x01(\x08\x12\x1a\n\x12probability_target\x18\x08 \x01(\x01*\xdd\x02\n\x06Method\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x14\n\x10METHOD_PLURALITY\x10\x01\x12\x1f\n\x1bMETHOD_PROBABILITY_WEIGHTED\x10\x02\x12\x13\n\x0fMETHOD_APPROVAL\x10\x03\x12\x13\n\x0fMETHOD_WEIGHTED\x10\x04\x12\x13\n\x0fMETHOD_LOG_POOL\x10\x05\x12\x12\n\x0eMETHOD_LEARNED\x10\x06\x12\x11\n\rMETHOD_MEDIAN\x10\x07\x12\x17\n\x13METHOD_TRIMMED_MEAN\x10\x08\x12\x18\n\x14METHOD_WEIGHTED_MEAN\x10\t\x12\x11\n\rMETHOD_FIELDS\x10\n\x12\x10\n\x0cMETHOD_BORDA\x10\x0b\x12\x13\n\x0fMETHOD_COPELAND\x10\x0c\x12\x12\n\x0eMETHOD_SCHULZE\x10\r\x12\x1d\n\x19METHOD_MINIMUM_BAYES_RISK\x10\x0e*l\n\tSelection\x12\x19\n\x15SELECTION_UNSPECIFIED\x10\x00\x12\x13\n\x0fSELECTION_SKILL\x10\x01\x12\x17\n\x13SELECTION_BROADCAST\x10\x02\x12\x16\n\x12SELECTION_WEIGHTED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63omitia/v1/policy.proto\x12\ncomitia.v1\x1a\x17\x63omitia/v1/format.proto\x1a\x15\x63omitia/v1/step.proto\x1a\x16\x63omitia/v1/value.proto\"\xcf\x02\n\x06Policy\x12\x0e\n\x06quorum\x18\x01 \x01(\r\x12\"\n\x06method\x18\x02 \x01(\x0e\x32\x12.comitia.v1.Method\x12\x0e\n\x06rounds\x18\x03 \x01(\r\x12\x0f\n\x07samples\x18\x04 \x01(\r\x12(\n\tselection\x18\x05 \x01(\x0e\x32\x15.comitia.v1.Selection\x12\x11\n\tseats_max\x18\x06 \x01(\r\x12\x14\n\x0cwait_for_all\x18\x07 \x01(\x08\x12\x1a\n\x12probability_target\x18\x08 \x01(\x01\x12\x1f\n\x05steps\x18\t \x03(\x0b\x32\x10.comitia.v1.Step\x12\x17\n\x0fvote_timeout_ms\x18\n \x01(\r\x12$\n\x05roles\x18\x0b \x03(\x0b\x32\x15.comitia.v1.RoleSeats\x12!\n\x06stages\x18\x0c \x03(\x0b\x32\x11.comitia.v1.Stage\"(\n\tRoleSeats\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\r\n\x05seats\x18\x02 \x01(\r\"\xf5\x01\n\x05Stage\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05skill\x18\x02 \x01(\t\x12\r\n\x05input\x18\x03 \x01(\t\x12(\n\x06\x66ormat\x18\x04 \x01(\x0b\x32\x18.comitia.v1.AnswerFormat\x12\"\n\x06policy\x18\x05 \x01(\x0b\x32\x12.comitia.v1.Policy\x12\x17\n\ntimeout_ms\x18\x06 \x01(\rH\x00\x88\x01\x01\x12 \n\x04next\x18\x07 \x03(\x0b\x32\x12.comitia.v1.Branch\x12\x18\n\x0b\x65ntries_max\x18\x08 \x01(\rH\x01\x88\x01\x01\x42\r\n\x0b_timeout_msB\x0e\n\x0c_entries_max\":\n\x06\x42ranch\x12!\n\x06values\x18\x01 \x03(\x0b\x32\x11.comitia.v1.Value\x12\r\n\x05stage\x18\x02 \x01(\t*\xf3\x02\n\x06Method\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x14\n\x10METHOD_PLURALITY\x10\x01\x12\x1f\n\x1bMETHOD_PROBABILITY_WEIGHTED\x10\x02\x12\x13\n\x0fMETHOD_APPROVAL\x10\x03\x12\x13\n\x0fMETHOD_WEIGHTED\x10\x04\x12\x13\n\x0fMETHOD_LOG_POOL\x10\x05\x12\x12\n\x0eMETHOD_LEARNED\x10\x06\x12\x11\n\rMETHOD_MEDIAN\x10\x07\x12\x17\n\x13METHOD_TRIMMED_MEAN\x10\x08\x12\x18\n\x14METHOD_WEIGHTED_MEAN\x10\t\x12\x11\n\rMETHOD_FIELDS\x10\n\x12\x10\n\x0cMETHOD_BORDA\x10\x0b\x12\x13\n\x0fMETHOD_COPELAND\x10\x0c\x12\x12\n\x0eMETHOD_SCHULZE\x10\r\x12\x1d\n\x19METHOD_MINIMUM_BAYES_RISK\x10\x0e\x12\x14\n\x10METHOD_ATTENTION\x10\x0f*l\n\tSelection\x12\x19\n\x15SELECTION_UNSPECIFIED\x10\x00\x12\x13\n\x0fSELECTION_SKILL\x10\x01\x12\x17\n\x13SELECTION_BROADCAST\x10\x02\x12\x16\n\x12SELECTION_WEIGHTED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'comitia.v1.policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_METHOD']._serialized_start=247
-  _globals['_METHOD']._serialized_end=596
-  _globals['_SELECTION']._serialized_start=598
-  _globals['_SELECTION']._serialized_end=706
-  _globals['_POLICY']._serialized_start=40
-  _globals['_POLICY']._serialized_end=244
+  _globals['_METHOD']._serialized_start=800
+  _globals['_METHOD']._serialized_end=1171
+  _globals['_SELECTION']._serialized_start=1173
+  _globals['_SELECTION']._serialized_end=1281
+  _globals['_POLICY']._serialized_start=112
+  _globals['_POLICY']._serialized_end=447
+  _globals['_ROLESEATS']._serialized_start=449
+  _globals['_ROLESEATS']._serialized_end=489
+  _globals['_STAGE']._serialized_start=492
+  _globals['_STAGE']._serialized_end=737
+  _globals['_BRANCH']._serialized_start=739
+  _globals['_BRANCH']._serialized_end=797
 # @@protoc_insertion_point(module_scope)

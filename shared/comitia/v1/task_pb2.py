@@ -27,17 +27,17 @@ from comitia.v1 import input_pb2 as comitia_dot_v1_dot_input__pb2
 from comitia.v1 import policy_pb2 as comitia_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63omitia/v1/task.proto\x12\ncomitia.v1\x1a\x17\x63omitia/v1/format.proto\x1a\x16\x63omitia/v1/input.proto\x1a\x17\x63omitia/v1/policy.proto\"\xd3\x02\n\x04Task\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07root_id\x18\x02 \x01(\t\x12\x11\n\tparent_id\x18\x03 \x01(\t\x12\r\n\x05stage\x18\x04 \x01(\t\x12\r\n\x05skill\x18\x05 \x01(\t\x12 \n\x05input\x18\x06 \x01(\x0b\x32\x11.comitia.v1.Input\x12(\n\x06\x66ormat\x18\x07 \x01(\x0b\x32\x18.comitia.v1.AnswerFormat\x12\x12\n\ntimeout_ms\x18\x08 \x01(\r\x12&\n\x08priority\x18\t \x01(\x0e\x32\x14.comitia.v1.Priority\x12\"\n\x06policy\x18\n \x01(\x0b\x32\x12.comitia.v1.Policy\x12\"\n\x06\x62udget\x18\x0b \x01(\x0b\x32\x12.comitia.v1.Budget\x12\x0c\n\x04seed\x18\x0c \x01(\x04\x12\x0e\n\x06tenant\x18\r \x01(\t\x12\x0f\n\x07session\x18\x0e \x01(\t\"5\n\x06\x42udget\x12\x12\n\ntokens_max\x18\x01 \x01(\x04\x12\x17\n\x0f\x61ssignments_max\x18\x02 \x01(\r*L\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x13\n\x0fPRIORITY_NORMAL\x10\x01\x12\x11\n\rPRIORITY_HIGH\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63omitia/v1/task.proto\x12\ncomitia.v1\x1a\x17\x63omitia/v1/format.proto\x1a\x16\x63omitia/v1/input.proto\x1a\x17\x63omitia/v1/policy.proto\"\xe8\x02\n\x04Task\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07root_id\x18\x02 \x01(\t\x12\x11\n\tparent_id\x18\x03 \x01(\t\x12\r\n\x05stage\x18\x04 \x01(\t\x12\r\n\x05skill\x18\x05 \x01(\t\x12 \n\x05input\x18\x06 \x01(\x0b\x32\x11.comitia.v1.Input\x12(\n\x06\x66ormat\x18\x07 \x01(\x0b\x32\x18.comitia.v1.AnswerFormat\x12\x12\n\ntimeout_ms\x18\x08 \x01(\r\x12&\n\x08priority\x18\t \x01(\x0e\x32\x14.comitia.v1.Priority\x12\"\n\x06policy\x18\n \x01(\x0b\x32\x12.comitia.v1.Policy\x12\"\n\x06\x62udget\x18\x0b \x01(\x0b\x32\x12.comitia.v1.Budget\x12\x0c\n\x04seed\x18\x0c \x01(\x04\x12\x0e\n\x06tenant\x18\r \x01(\t\x12\x0f\n\x07session\x18\x0e \x01(\t\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x0f \x01(\x03\"5\n\x06\x42udget\x12\x12\n\ntokens_max\x18\x01 \x01(\x04\x12\x17\n\x0f\x61ssignments_max\x18\x02 \x01(\r*L\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x13\n\x0fPRIORITY_NORMAL\x10\x01\x12\x11\n\rPRIORITY_HIGH\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'comitia.v1.task_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PRIORITY']._serialized_start=508
-  _globals['_PRIORITY']._serialized_end=584
+  _globals['_PRIORITY']._serialized_start=529
+  _globals['_PRIORITY']._serialized_end=605
   _globals['_TASK']._serialized_start=112
-  _globals['_TASK']._serialized_end=451
-  _globals['_BUDGET']._serialized_start=453
-  _globals['_BUDGET']._serialized_end=506
+  _globals['_TASK']._serialized_end=472
+  _globals['_BUDGET']._serialized_start=474
+  _globals['_BUDGET']._serialized_end=527
 # @@protoc_insertion_point(module_scope)

@@ -19,7 +19,7 @@ PRIORITY_NORMAL: Priority
 PRIORITY_HIGH: Priority
 
 class Task(_message.Message):
-    __slots__ = ("id", "root_id", "parent_id", "stage", "skill", "input", "format", "timeout_ms", "priority", "policy", "budget", "seed", "tenant", "session")
+    __slots__ = ("id", "root_id", "parent_id", "stage", "skill", "input", "format", "timeout_ms", "priority", "policy", "budget", "seed", "tenant", "session", "deadline_ms")
     ID_FIELD_NUMBER: _ClassVar[int]
     ROOT_ID_FIELD_NUMBER: _ClassVar[int]
     PARENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -34,6 +34,7 @@ class Task(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
     id: str
     root_id: str
     parent_id: str
@@ -48,7 +49,8 @@ class Task(_message.Message):
     seed: int
     tenant: str
     session: str
-    def __init__(self, id: _Optional[str] = ..., root_id: _Optional[str] = ..., parent_id: _Optional[str] = ..., stage: _Optional[str] = ..., skill: _Optional[str] = ..., input: _Optional[_Union[_input_pb2.Input, _Mapping]] = ..., format: _Optional[_Union[_format_pb2.AnswerFormat, _Mapping]] = ..., timeout_ms: _Optional[int] = ..., priority: _Optional[_Union[Priority, str]] = ..., policy: _Optional[_Union[_policy_pb2.Policy, _Mapping]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., seed: _Optional[int] = ..., tenant: _Optional[str] = ..., session: _Optional[str] = ...) -> None: ...
+    deadline_ms: int
+    def __init__(self, id: _Optional[str] = ..., root_id: _Optional[str] = ..., parent_id: _Optional[str] = ..., stage: _Optional[str] = ..., skill: _Optional[str] = ..., input: _Optional[_Union[_input_pb2.Input, _Mapping]] = ..., format: _Optional[_Union[_format_pb2.AnswerFormat, _Mapping]] = ..., timeout_ms: _Optional[int] = ..., priority: _Optional[_Union[Priority, str]] = ..., policy: _Optional[_Union[_policy_pb2.Policy, _Mapping]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., seed: _Optional[int] = ..., tenant: _Optional[str] = ..., session: _Optional[str] = ..., deadline_ms: _Optional[int] = ...) -> None: ...
 
 class Budget(_message.Message):
     __slots__ = ("tokens_max", "assignments_max")
