@@ -15,8 +15,8 @@ from comitia.v1.decision_pb2 import (
 )
 from comitia.v1.panel_event_pb2 import PanelEvent, TaskRefused
 from comitia.v1.policy_pb2 import METHOD_PLURALITY
+from comitia_aggregator.duplicates import after
 from comitia_aggregator.state import digest_of
-from comitia_aggregator.step import after
 from tests.sim.events import (
     APPENDED_MS,
     DEADLINE_MS,

@@ -1,8 +1,9 @@
 """Which answers count. An answer and the task's state in; the state with the answer counted, noted
 as late, held or dropped.
 
-An answer counts when the winning panel lists its assignment, it is the first of that assignment,
-and it was appended by the deadline. One that comes before the panel is held until then.
+An answer counts when the winning panel or one of its rounds lists its assignment, it is the first
+of that assignment, and it was appended by the deadline of its round. One that comes before the
+panel, or before its round, is held until then.
 """
 
 from comitia.effects import AnswerDropped, DeadLetter
@@ -71,19 +72,42 @@ def wait_until(state: TaskState, until_ms: int) -> None:
     state.timer_ms = until_ms if state.timer_ms is None else max(state.timer_ms, until_ms)
 
 
-def count(state: TaskState, panel: PanelOpened, answer: Kept) -> Dropped:
-    """Count an answer if the panel lists its assignment, it is the first of it, and it came in
-    time.
+def count(state: TaskState, panel: PanelOpened, answer: Kept, rules: Rules) -> Dropped:
+    """Count an answer if the panel or a round lists its assignment, it is the first of it, and it
+    came in time.
     """
     position = listed(panel, answer.assignment_id)
     if position is None:
-        return dropped("UNLISTED")
+        return _await_round(state, panel, answer, rules)
     if position in state.answers or position in state.late:
         return dropped("DUPLICATE")
-    if answer.append_ms > panel.deadline_ms:
+    if answer.append_ms > _until_ms(state, panel, position):
         state.late = state.late | {position}
         return dropped("LATE")
     state.answers[position] = answer.answer
     state.worked_ms += answer.worked_ms
     state.size_bytes += len(answer.answer) + ENTRY_BYTES
     return ()
+
+
+def _await_round(state: TaskState, panel: PanelOpened, answer: Kept, rules: Rules) -> Dropped:
+    """Where steps follow: inboxes are read before a round's opening is committed, so its first
+    answers may stand before it in the log.
+    """
+    if not panel.task.policy.steps:
+        return dropped("UNLISTED")
+    if len(state.early) >= rules.early_max:
+        return dropped("TOO_MANY")
+    if any(one.assignment_id == answer.assignment_id for one in state.early):
+        return dropped("DUPLICATE")
+    state.early = (*state.early, answer)
+    state.size_bytes += len(answer.answer) + ENTRY_BYTES
+    return ()
+
+
+def _until_ms(state: TaskState, panel: PanelOpened, position: int) -> int:
+    """Until when an answer to this assignment counts (broker's clock, epoch milliseconds)."""
+    for opened in reversed(state.rounds):
+        if position >= opened.first:
+            return opened.deadline_ms
+    return panel.round_deadline_ms or panel.deadline_ms

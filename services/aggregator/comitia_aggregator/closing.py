@@ -20,7 +20,7 @@ LOOK_EVERY = 16
 
 def closed(state: TaskState, panel: PanelOpened, rules: Rules) -> tuple[Tally, Close] | None:
     """The count and why no further answer is waited for; None while some are."""
-    awaited = _awaited(panel)
+    awaited = _awaited(state, panel)
     open_seats = [one.seat for position, one in awaited if position not in state.answers]
     if not open_seats:
         return decision.count(state, panel, rules), Close.COMPLETE
@@ -32,9 +32,12 @@ def closed(state: TaskState, panel: PanelOpened, rules: Rules) -> tuple[Tally, C
     return (counted, Close.SURE) if sure_enough(counted, panel) else None
 
 
-def _awaited(panel: PanelOpened) -> list[tuple[int, ListedAssignment]]:
-    """The assignments that are waited for, with their positions in the listing."""
-    listed = list(enumerate(panel.assignments))
+def _awaited(state: TaskState, panel: PanelOpened) -> list[tuple[int, ListedAssignment]]:
+    """The assignments that are waited for, with their positions in the listing: those of the last
+    round that was opened.
+    """
+    first = state.rounds[-1].first if state.rounds else 0
+    listed = list(enumerate(panel.assignments))[first:]
     if panel.task.policy.wait_for_all:
         return listed
     shadows = {seat.seat for seat in panel.seats if seat.shadow}
@@ -52,8 +55,9 @@ def _worth_a_look(
     but a higher quorum. Where they do not, few may outweigh all others.
     """
     policy = panel.task.policy
-    if policy.wait_for_all or state.late:
-        # With a late answer the deadline has passed: the timer decides.
+    if policy.wait_for_all or policy.steps or state.late:
+        # With a late answer the deadline has passed: the timer decides. Steps look at the margin,
+        # which every answer moves.
         return False
     open_count, whole = counts
     if open_count > LOOK_EVERY and open_count % LOOK_EVERY:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from comitia.v1.answer_pb2 import Answer
 from comitia.v1.decision_pb2 import (
     DECISION_STATUS_DECIDED,
     DECISION_STATUS_EXPIRED,
@@ -21,10 +20,12 @@ from comitia.v1.decision_pb2 import (
 )
 from comitia.v1.panel_event_pb2 import PanelOpened
 from comitia_aggregator import explain
-from comitia_aggregator.state import Rules, TaskState, ballot_of, cut
+from comitia_aggregator.ballots import cast
+from comitia_aggregator.state import Rules, TaskState, cut
 from comitia_aggregator.tally import Tally, tally
 from comitia_aggregator.values import options_of
 
+VOTE = "vote"
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 
 
@@ -52,12 +53,7 @@ class Close(Enum):
 
 def count(state: TaskState, panel: PanelOpened, rules: Rules) -> Tally:
     """What the counted ballots say so far."""
-    seats = {seat.seat: seat for seat in panel.seats}
-    ballots = []
-    for position, kept in state.answers.items():
-        listed = panel.assignments[position]
-        ballots.append(ballot_of(Answer.FromString(kept), listed, seats.get(listed.seat)))
-    return tally(panel, ballots, rules.weights.get(panel.task.skill))
+    return tally(panel, cast(state, panel), rules.weights.get(panel.task.skill))
 
 
 def tallied(
@@ -77,6 +73,7 @@ def tallied(
         decision.calibrated_probability = counted.outcome.probability
     if decision.status == DECISION_STATUS_DECIDED and counted.outcome.winner is not None:
         decision.value.CopyFrom(counted.values[counted.outcome.winner])
+        decision.decided_by = VOTE
     decision.tied.extend(counted.values[key] for key in counted.outcome.tied)
     _name_absent(decision, state, panel)
     opening = "The deadline came." if expired else ""
@@ -156,15 +153,17 @@ def _list(decision: Decision, counted: Tally) -> None:
 
 def _name_absent(decision: Decision, state: TaskState, panel: PanelOpened) -> None:
     """Fill `late` and `missing`: seats in order, each once per list. A seat with several samples
-    may stand in both. Shadows stand in none: nobody missed them.
+    may stand in both. Shadows stand in none: nobody missed them. Nor does a member who was silent
+    in a later round: its former answer stands.
     """
     if len(state.answers) == len(panel.assignments):
         return
     agents = {seat.seat: seat.agent for seat in panel.seats}
     shadows = {seat.seat for seat in panel.seats if seat.shadow}
+    judges = {seat.seat for seat in panel.seats if seat.step}
     late, missing = set(), set()
     for position, assignment in enumerate(panel.assignments):
-        if assignment.seat in shadows:
+        if assignment.seat in shadows or (assignment.round > 1 and assignment.seat not in judges):
             continue
         if position in state.late:
             late.add(assignment.seat)

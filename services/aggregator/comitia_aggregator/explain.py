@@ -5,7 +5,7 @@ of any length breaks it.
 from collections.abc import Iterable, Sequence
 
 from comitia.v1.answer_pb2 import Abstention, AbstentionReason
-from comitia.v1.decision_pb2 import Ballot, SeatRef
+from comitia.v1.decision_pb2 import Ballot, Decision, SeatRef
 from comitia.v1.policy_pb2 import METHOD_UNSPECIFIED, Method
 from comitia.v1.task_pb2 import Task
 from comitia.v1.value_pb2 import Value
@@ -47,6 +47,28 @@ def sure_without(missing: Sequence[SeatRef], target: float) -> str:
     """Says that the vote was closed before these answered, for its winner was likely enough."""
     rest = names(seat.agent for seat in missing)
     return f"That is as likely as the task asks for ({target:.2f}); not waited for: {rest}."
+
+
+def walk(decision: Decision) -> Iterable[str]:
+    """A sentence for each step of the ladder that was taken, or could not be, and what stands in
+    the end.
+    """
+    for record in decision.steps:
+        name, why = record.name, _short(record.reason, REASON_CHARACTERS_MAX)
+        if record.taken:
+            leader = shown(record.leader) if record.HasField("leader") else "no value"
+            after = f"; then {leader} leads (margin {record.margin:.2f})"
+            yield f"Step {name}: {why}{after if record.kind != 'person' else ''}."
+        elif ", but " in record.reason:
+            yield f"Step {name} was not taken: {why}."
+    stand = [one for one in decision.ballots if one.kept]
+    kept = [f"{ballot.agent} ({_short(ballot.kept)})" for ballot in stand]
+    if kept:
+        yield f"Their former answer stands: {names(kept)}."
+    if decision.HasField("escalation"):
+        yield "It is left to a person."
+    elif decision.HasField("value") and decision.decided_by != "vote":
+        yield f"Decided by {decision.decided_by}: {shown(decision.value)}."
 
 
 def names(agents: Iterable[str]) -> str:

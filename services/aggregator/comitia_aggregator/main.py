@@ -20,9 +20,10 @@ from comitia.v1.decision_pb2 import DELIVERY_AT_LEAST_ONCE, DELIVERY_EXACTLY_ONC
 from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia.v1.weights_pb2 import Weights
 from comitia.weights_table import WeightsTable
+from comitia_aggregator.duplicates import after
 from comitia_aggregator.measures import Measures
 from comitia_aggregator.state import Rules, TaskState
-from comitia_aggregator.step import after, step
+from comitia_aggregator.step import step
 
 _LOG = logging.getLogger("comitia.aggregator")
 DELIVERIES: Mapping[str, Delivery] = {
@@ -73,6 +74,7 @@ async def compose(service: Service[AggregatorSettings]) -> None:
         keep_ms=settings.cancel_keep_ms,
         delivery=delivery,
         weights=weights.skills,
+        names=names,
         **{name: getattr(settings, name) for name in RULED},
     )
     spec = OwnerSpec(

@@ -9,7 +9,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from comitia.consensus.weights import SkillWeights
+from comitia.consensus.weights import JUDGE, SkillWeights
+from comitia.topics import Names
 from comitia.v1.answer_pb2 import Answer
 from comitia.v1.decision_pb2 import DELIVERY_EXACTLY_ONCE, Ballot, Delivery
 from comitia.v1.panel_event_pb2 import ListedAssignment, PanelOpened, Seat
@@ -36,8 +37,9 @@ class Rules:
     `timeout_ms_max`: no deadline is believed that lies further than this after the append of the
     record that carries it. `early_max`: answers of one task held before its panel. A larger answer
     is an abstention, prose is cut, and a larger decision leaves prose and more out. `weights`:
-    skill -> its newest weights; whoever keeps that table changes it between two steps. All but it,
-    the topic and the delivery are settings.
+    skill -> its newest weights; whoever keeps that table changes it between two steps. `names`: of
+    the topics that rounds, conflicts and stages are written to. All but these, the topic and the
+    delivery are settings.
     """
 
     decisions_topic: str
@@ -52,6 +54,7 @@ class Rules:
     decision_bytes_max: int = 1024 * KIB
     delivery: Delivery = DELIVERY_EXACTLY_ONCE
     weights: Mapping[str, SkillWeights] = field(default_factory=dict, hash=False)
+    names: Names = field(default_factory=Names)
 
 
 @value
@@ -66,6 +69,20 @@ class Kept:
     worked_ms: int
 
 
+@value
+class Round:
+    """A round of the ladder. `step`: position of the step that opened it. `first`: position of its
+    first assignment in the listing. `deadline_ms`: until when its answers count (broker's clock,
+    epoch milliseconds). `shown`: seat -> seats whose answers it was shown.
+    """
+
+    number: int
+    step: int
+    first: int
+    deadline_ms: int
+    shown: Mapping[int, tuple[int, ...]]
+
+
 @dataclass(slots=True)
 class TaskState:
     """One task before its decision is acknowledged.
@@ -75,6 +92,12 @@ class TaskState:
     input, b"" before it. `answers`: position in the panel's listing -> bytes of the Answer, for the
     first of each assignment that was in time. `late`: positions answered after the deadline.
     `cancelled`: the sentence that says so. `decided`: nothing can change any more.
+
+    Where steps follow the vote, the panel and the answers are kept until the decision is
+    acknowledged, and `panel` lists the assignments of every round that was opened: `rounds` says
+    which is whose. `walk`: the steps met before the last of them, as bytes of StepRecords.
+    `opening`: a round was asked for that the log does not show yet. `partition`: where the task's
+    log is.
     """
 
     task_id: str
@@ -89,6 +112,10 @@ class TaskState:
     early: tuple[Kept, ...] = ()
     cancelled: str = ""
     decided: bool = False
+    rounds: tuple[Round, ...] = ()
+    walk: tuple[bytes, ...] = ()
+    opening: bool = False
+    partition: int = -1
 
 
 def digest_of(task: Task) -> bytes:
@@ -99,13 +126,20 @@ def digest_of(task: Task) -> bytes:
 
 
 def without_input(panel: PanelOpened) -> PanelOpened:
-    """A copy that keeps what a decision needs."""
+    """A copy that keeps what a decision needs; all of the task where later rounds or stages will
+    be given it. The policy that counts stands in the task.
+    """
     kept = PanelOpened()
     kept.CopyFrom(panel)
-    _strip(kept.task)
+    if kept.HasField("policy"):
+        kept.task.policy.CopyFrom(kept.policy)
+        kept.ClearField("policy")
+    goes_on = kept.task.policy.steps or kept.task.policy.stages
+    _strip(kept.task, whole=bool(goes_on))
     for seat in kept.seats:
         seat.ClearField("reason")
-        seat.ClearField("role")
+        if not goes_on:
+            seat.ClearField("role")
     return kept
 
 
@@ -117,12 +151,14 @@ def head_of(task: Task) -> Task:
     return head
 
 
-def _strip(task: Task) -> None:
-    task.ClearField("input")
+def _strip(task: Task, *, whole: bool = False) -> None:
     for name, bytes_max in _NAMES:
         text = getattr(task, name)
         if len(text) * 4 > bytes_max:
             setattr(task, name, cut(text, bytes_max))
+    if whole:
+        return
+    task.ClearField("input")
     kind = task.format.WhichOneof("kind")
     if kind == "json":
         task.format.json.ClearField("schema")
@@ -157,6 +193,7 @@ def ballot_of(answer: Answer, listed: ListedAssignment, seat: Seat | None) -> Ba
         seat=listed.seat,
         agent=seat.agent if seat is not None else answer.agent,
         shadow=seat is not None and seat.shadow,
+        role=_role(seat),
         sample=listed.sample,
         round=listed.round,
         assignment_id=listed.id,
@@ -180,6 +217,15 @@ def ballot_of(answer: Answer, listed: ListedAssignment, seat: Seat | None) -> Ba
         if answer.probabilities:
             ballot.probabilities.MergeFrom(answer.probabilities)
     return ballot
+
+
+def _role(seat: Seat | None) -> str:
+    """A judge is whoever sits for a step; a card may call anybody so."""
+    if seat is None:
+        return ""
+    if seat.step:
+        return JUDGE
+    return "" if seat.role == JUDGE else seat.role
 
 
 def cut(text: str, bytes_max: int) -> str:

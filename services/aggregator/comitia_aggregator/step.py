@@ -13,7 +13,7 @@ only remembers that, until the decision is acknowledged. `after` looks at what s
 
 from collections.abc import Callable
 
-from comitia.effects import DeadLetter, DecidedTask, Effect, Publish, Recorded, StopWork, Timer
+from comitia.effects import Effect, Publish, Recorded, StopWork, Timer
 from comitia.errors import Poison
 from comitia.v1.decision_pb2 import (
     DECISION_STATUS_CANCELLED,
@@ -26,14 +26,17 @@ from comitia.v1.decision_pb2 import (
     DecisionStatus,
 )
 from comitia.v1.panel_event_pb2 import PanelEvent, PanelOpened
-from comitia.v1.task_pb2 import Task
 from comitia_aggregator import decision
 from comitia_aggregator.answers import count, dropped, hold, wait_until, within
 from comitia_aggregator.closing import closed
+from comitia_aggregator.concluding import conclude
 from comitia_aggregator.decision import Close, Ending
+from comitia_aggregator.duplicates import second
+from comitia_aggregator.ladder import advance
 from comitia_aggregator.state import (
     ENTRY_BYTES,
     TASK_ID_CHARACTERS_MAX,
+    Round,
     Rules,
     TaskState,
     cut,
@@ -42,6 +45,7 @@ from comitia_aggregator.state import (
     keep,
     without_input,
 )
+from comitia_aggregator.tally import Tally
 
 Effects = tuple[Effect, ...]
 _REFUSALS = (DECISION_STATUS_REJECTED, DECISION_STATUS_NO_AGENT, DECISION_STATUS_OVER_BUDGET)
@@ -86,37 +90,25 @@ def step(
     return (state if remembered else None), effects
 
 
-def after(decided: DecidedTask, event: Event) -> Effects:
-    """What an event asks for once the task is decided: only another task under the same id
-    matters.
-    """
-    if event.message.WhichOneof("event") == "answer":
-        return dropped("AFTER_DECISION")
-    task = _task_of(event.message)
-    if task is None:
-        return ()
-    if not decided.digest:
-        decided.digest = digest_of(task)
-        return ()
-    return _unless_same(decided.task_id, decided.digest, task)
-
-
 def _panel_opened(state: TaskState, event: Event, rules: Rules) -> Effects:
     panel = event.message.panel_opened
     if state.panel or state.decided:
-        return _second(state, panel.task)
+        return second(state, panel.task)
     state.digest = digest_of(panel.task)
     state.traceparent = event.traceparent
     kept = without_input(panel)
     kept.deadline_ms = min(panel.deadline_ms, event.append_ms + rules.timeout_ms_max)
+    if kept.round_deadline_ms:
+        kept.round_deadline_ms = min(kept.round_deadline_ms, kept.deadline_ms)
     state.panel = kept.SerializeToString()
-    state.timer_ms = kept.deadline_ms
+    state.partition = event.partition
+    state.timer_ms = kept.round_deadline_ms or kept.deadline_ms
     state.size_bytes += len(state.panel)
     early, state.early = state.early, ()
     refused: Effects = ()
     for one in early:
         state.size_bytes -= len(one.answer) + ENTRY_BYTES
-        refused += count(state, kept, one)
+        refused += count(state, kept, one, rules)
     if state.cancelled:
         ending = Ending(DECISION_STATUS_CANCELLED, state.cancelled)
         return refused + _end(state, kept, event.append_ms, ending, rules)
@@ -127,20 +119,46 @@ def _panel_opened(state: TaskState, event: Event, rules: Rules) -> Effects:
 
 
 def _answer(state: TaskState, event: Event, rules: Rules) -> Effects:
-    if state.decided:
+    if state.decided and not state.panel:
         return dropped("AFTER_DECISION")
     answer, letters = within(event.message.answer, state.task_id, rules)
     if not state.panel:
         return hold(state, answer, event.append_ms, rules) or letters
     panel = PanelOpened.FromString(state.panel)
-    refused = count(state, panel, keep(answer, event.append_ms, rules))
+    refused = count(state, panel, keep(answer, event.append_ms, rules), rules)
     return refused or (*letters, *_if_closed(state, panel, event.append_ms, rules))
+
+
+def _round_opened(state: TaskState, event: Event, rules: Rules) -> Effects:
+    """Another round begins: the log says so, whatever was found due before that was read."""
+    opened = event.message.round_opened
+    panel = PanelOpened.FromString(state.panel)
+    number = state.rounds[-1].number if state.rounds else 1
+    steps = panel.task.policy.steps
+    if opened.panel_id != panel.panel_id or opened.round <= number or opened.step >= len(steps):
+        return ()
+    deadline_ms = min(opened.deadline_ms, panel.deadline_ms)
+    shown = {one.seat: tuple(one.peers) for one in opened.shown}
+    first = len(panel.assignments)
+    begun = Round(opened.round, opened.step, first, deadline_ms, shown)
+    panel.assignments.extend(opened.assignments)
+    kept = panel.SerializeToString()
+    state.size_bytes += len(kept) - len(state.panel)
+    state.panel, state.rounds = kept, (*state.rounds, begun)
+    state.walk = tuple(record.SerializeToString() for record in opened.walk)
+    state.timer_ms, state.opening, state.decided = deadline_ms, False, False
+    early, state.early = state.early, ()
+    refused: Effects = ()
+    for one in early:
+        state.size_bytes -= len(one.answer) + ENTRY_BYTES
+        refused += count(state, panel, one, rules)
+    return refused + _if_closed(state, panel, event.append_ms, rules)
 
 
 def _task_refused(state: TaskState, event: Event, rules: Rules) -> Effects:
     refused = event.message.task_refused
     if state.panel or state.decided:
-        return _second(state, refused.task) if refused.HasField("task") else ()
+        return second(state, refused.task) if refused.HasField("task") else ()
     if refused.HasField("task"):
         state.digest = digest_of(refused.task)
     state.traceparent = event.traceparent
@@ -180,6 +198,7 @@ def _task_cancelled(state: TaskState, event: Event, rules: Rules) -> Effects:
 
 _KINDS: dict[str | None, Callable[[TaskState, Event, Rules], Effects]] = {
     "panel_opened": _panel_opened,
+    "round_opened": _round_opened,
     "answer": _answer,
     "task_refused": _task_refused,
     "task_failed": _task_failed,
@@ -195,8 +214,7 @@ def _timer(state: TaskState | None, now_ms: int, rules: Rules) -> tuple[TaskStat
         return None, dropped("NO_PANEL") * len(state.early)
     panel = PanelOpened.FromString(state.panel)
     counted = decision.count(state, panel, rules)
-    made = decision.tallied(state, panel, counted, (Close.EXPIRED, panel.deadline_ms), rules)
-    return state, _publish(state, made, panel, rules)
+    return state, _conclude(state, panel, (counted, Close.EXPIRED), now_ms, rules)
 
 
 def _overload(state: TaskState, event: Event, rules: Rules) -> Effects:
@@ -212,12 +230,26 @@ def _overload(state: TaskState, event: Event, rules: Rules) -> Effects:
 
 def _if_closed(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> Effects:
     """Decide if everybody who is waited for has answered or the rest need not be waited for."""
-    found = closed(state, panel, rules)
-    if found is None:
-        return ()
+    found = None if state.opening or state.decided else closed(state, panel, rules)
+    return () if found is None else _conclude(state, panel, found, at_ms, rules)
+
+
+def _conclude(
+    state: TaskState, panel: PanelOpened, found: tuple[Tally, Close], now_ms: int, rules: Rules
+) -> Effects:
+    """The round that was open last is over: go up the ladder where there is one, else decide."""
     counted, why = found
+    # A timer may be late, or early for the task where a round's time is over.
+    at_ms = min(now_ms, panel.deadline_ms) if why is Close.EXPIRED else now_ms
+    if not panel.task.policy.steps:
+        made = decision.tallied(state, panel, counted, (why, at_ms), rules)
+        return _publish(state, made, panel, rules)
+    walked = advance(state, panel, counted, now_ms, rules)
+    if walked.effects:
+        state.opening, state.timer_ms = True, panel.deadline_ms
+        return walked.effects
     made = decision.tallied(state, panel, counted, (why, at_ms), rules)
-    return _publish(state, made, panel, rules)
+    return _publish(state, conclude(made, panel, counted, walked, at_ms), panel, rules)
 
 
 def _end(state: TaskState, panel: PanelOpened, at_ms: int, ending: Ending, rules: Rules) -> Effects:
@@ -229,7 +261,8 @@ def _publish(state: TaskState, made: Decision, panel: PanelOpened, rules: Rules)
     answered, listed = len(state.answers) + len(state.late), len(panel.assignments)
     state.decided = True
     state.timer_ms = None
-    state.panel, state.answers, state.early = b"", {}, ()
+    if not panel.task.policy.steps:
+        state.panel, state.answers, state.early = b"", {}, ()
     key = panel.task.root_id or state.task_id
     publish = Publish(rules.decisions_topic, key, made, traceparent=state.traceparent)
     if answered == listed:
@@ -237,24 +270,3 @@ def _publish(state: TaskState, made: Decision, panel: PanelOpened, rules: Rules)
     reason = DecisionStatus.Name(made.status).removeprefix("DECISION_STATUS_")
     stop = StopWork(state.task_id, panel.panel_id, reason, panel.deadline_ms)
     return (publish, stop)
-
-
-def _second(state: TaskState, task: Task) -> Effects:
-    """A panel or a refusal that lost: ignored, unless it is another task under the same id."""
-    return _unless_same(state.task_id, state.digest, task)
-
-
-def _unless_same(task_id: str, digest: bytes, task: Task) -> Effects:
-    if not digest or digest_of(task) == digest:
-        return ()
-    error = "a task with this id and another content came before: give every task an id of its own"
-    return (DeadLetter("DUPLICATE_ID", error, task_id),)
-
-
-def _task_of(event: PanelEvent) -> Task | None:
-    kind = event.WhichOneof("event")
-    if kind == "panel_opened":
-        return event.panel_opened.task
-    if kind == "task_refused" and event.task_refused.HasField("task"):
-        return event.task_refused.task
-    return None

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from comitia.consensus.ballots import Ballot as Vote
 from comitia.consensus.ballots import Outcome
-from comitia.consensus.weights import SkillWeights, voter_of
+from comitia.consensus.weights import SkillWeights, voter_in, voter_of
 from comitia.v1.answer_pb2 import ABSTENTION_REASON_UNDECIDED
 from comitia.v1.decision_pb2 import Ballot
 from comitia.v1.format_pb2 import AnswerFormat
@@ -18,6 +18,7 @@ from comitia.v1.panel_event_pb2 import PanelOpened, Seat
 from comitia.v1.policy_pb2 import Method
 from comitia.v1.value_pb2 import Value
 from comitia.values import value
+from comitia_aggregator.ballots import judges
 from comitia_aggregator.methods import NO_WEIGHTS, ROWS, WEIGHING, Row, Votes, method_of
 from comitia_aggregator.state import NAME_BYTES_MAX, cut
 from comitia_aggregator.values import key_of, value_of
@@ -89,9 +90,9 @@ def tally(
         if key not in values:
             values[key] = value_of(key, task.format)
     if task.policy.quorum:
-        cast, needed, unit = outcome.cast, task.policy.quorum, "ballots"
+        cast, needed, unit = len(_answered(counted, votes)), task.policy.quorum, "ballots"
     else:
-        members = sum(not seat.shadow for seat in panel.seats)
+        members = sum(not (seat.shadow or seat.step) for seat in panel.seats)
         cast, needed, unit = len(_voting(counted, votes)), members // 2 + 1, "seats"
     return Tally(*(method, outcome, of, tuple(counted), tuple(shadows), values, cast, needed, unit))
 
@@ -160,12 +161,18 @@ def _key(ballot: Ballot, answer_format: AnswerFormat, row: Row) -> str | None:
 
 def _voting(ballots: Sequence[Ballot], votes: Sequence[Vote]) -> set[int]:
     """Seats that have cast a ballot."""
+    return {seat for seat, _ in _answered(ballots, votes)}
+
+
+def _answered(ballots: Sequence[Ballot], votes: Sequence[Vote]) -> set[tuple[int, int]]:
+    """Seats and samples that have cast a ballot, in one round or several. Judges make no quorum."""
     pairs = zip(ballots, votes, strict=True)
-    return {ballot.seat for ballot, vote in pairs if vote.choice is not None}
+    return {(b.seat, b.sample) for b, vote in pairs if vote.choice is not None and not judges(b)}
 
 
 def _plain(ballot: Ballot, key: str | None) -> Vote:
     given = ballot.probabilities
     probabilities = {one.option_id: one.probability for one in given} if given else {}
     confidence = ballot.confidence if ballot.HasField("confidence") else None
-    return Vote(key, probabilities, confidence, voter_of(ballot.agent, ballot.model.digest))
+    voter = voter_in(ballot.agent, ballot.model.digest, ballot.role)
+    return Vote(key, probabilities, confidence, voter)

@@ -23,6 +23,17 @@ def voter_of(agent: str, model_digest: str) -> str:
     return f"{agent}@{model_digest}"
 
 
+# Role of those who pick among the answers of others.
+JUDGE = "judge"
+
+
+def voter_in(agent: str, model_digest: str, role: str) -> str:
+    """As `voter_of`, of an agent in a role: as a judge it is somebody else than among those who
+    answer. No agent's name holds a slash.
+    """
+    return voter_of(f"{agent}/{JUDGE}" if role == JUDGE else agent, model_digest)
+
+
 @value
 class VoterWeight:
     """`weight`: what a vote adds to the score of its choice, in nats; 0 does not count.
