@@ -27,6 +27,19 @@ def test_an_agent_with_another_model_is_another_voter_and_shadows_vote_like_othe
     assert (found.options, found.correct) == (("yes", "no"), "yes")
 
 
+def test_an_agent_that_judges_is_measured_apart_from_what_it_answers() -> None:
+    decision = decision_on("t", {"ann@a": "yes", "eve@b": "no"})
+    ballot = decision.ballots.add(seat=2, agent="ann", round=2, role="judge")
+    ballot.model.digest = "a"
+    ballot.value.option_id = "no"
+    found = verdict(decision, choice("yes"))
+    assert {voter: ballot.choice for voter, ballot in found.votes.items()} == {
+        "ann@a": "yes",
+        "ann/judge@a": "no",
+        "eve@b": "no",
+    }
+
+
 def test_of_several_rounds_the_last_counts_and_of_several_samples_most() -> None:
     decision = decision_on("t", {})
     for round_number, sample, option in ((1, 0, "no"), (2, 0, "yes"), (2, 1, "no"), (2, 2, "yes")):

@@ -3,7 +3,8 @@
 In comes a Decision with the ballots of its panel, shadows included; out come one vote a voter (an
 agent as one model), with keys that compare, and, given the right value, which of them is right. A
 voter who answered several times votes as its last round does, and of several samples as most of
-them; its probabilities are their mean.
+them; its probabilities are their mean. An agent that judges is a voter of its own, apart from what
+it answers on a panel.
 """
 
 import math
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from comitia.consensus.ballots import Ballot
 from comitia.consensus.keys import json_key, number_key, ranking_key, text_key
-from comitia.consensus.weights import voter_of
+from comitia.consensus.weights import voter_in
 from comitia.v1 import decision_pb2
 from comitia.v1.decision_pb2 import Decision
 from comitia.v1.value_pb2 import Value
@@ -89,7 +90,7 @@ def panel_of(decision: Decision) -> Panel | None:
     kind = min(kinds, key=lambda name: (-kinds[name], name))
     by_voter: dict[str, list[decision_pb2.Ballot]] = {}
     for ballot in _last_rounds(decision.ballots):
-        voter = voter_of(ballot.agent, ballot.model.digest)
+        voter = voter_in(ballot.agent, ballot.model.digest, ballot.role)
         if len(voter) <= VOTER_CHARACTERS_MAX:
             by_voter.setdefault(voter, []).append(ballot)
     votes = {voter: _vote(voter, by_voter[voter], kind) for voter in sorted(by_voter)}
