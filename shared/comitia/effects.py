@@ -6,11 +6,14 @@ in which they are to happen; `Publish.order` separates groups that must be ackno
 the other.
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from comitia.v1.value_pb2 import Value
+from comitia.v1.verdict_pb2 import Verdict
 from comitia.values import value
 
 M = TypeVar("M", bound=Message)
@@ -106,7 +109,8 @@ class DecidedTask:
 
     `offset` and `append_ms` are those of its Decision in `decisions`. `digest` names the task's
     content; b"" when it is not known, because the Decision does not tell it. `event_offset` is
-    that of the last of its events that was read; -1: none.
+    that of the last of its events that was read; -1: none. `escalated`: it is left to a person.
+    `settled`: names the verdict that made this revision (see `settled_by`), b"" where none did.
     """
 
     task_id: str
@@ -115,3 +119,11 @@ class DecidedTask:
     append_ms: int
     digest: bytes = b""
     event_offset: int = -1
+    escalated: bool = False
+    settled: bytes = b""
+
+
+def settled_by(settled: Value, by: str, because: str) -> bytes:
+    """Names what a person has said of a conflict: equal for equal words, 16 bytes."""
+    said = Verdict(value=settled, by=by, because=because)
+    return hashlib.blake2b(said.SerializeToString(deterministic=True), digest_size=16).digest()

@@ -7,8 +7,9 @@ the log (see lookups.py) because what lies before, be it too old or beyond the n
 
 from dataclasses import dataclass, field
 
-from comitia.effects import DecidedTask, Recorded
+from comitia.effects import DecidedTask, Recorded, settled_by
 from comitia.ports import Record
+from comitia.v1.decision_pb2 import DECISION_STATUS_ESCALATED, Decision
 from comitia.v1.panel_event_pb2 import PanelEvent
 
 # So far may the clocks of two brokers be apart: a decision may seem older than its task.
@@ -25,6 +26,18 @@ class Parked:
     since_ms: int
     key: bytes | None
     events: list[Event] = field(default_factory=list)
+
+
+def decided_by(decision: Decision, offset: int, append_ms: int) -> DecidedTask:
+    """What is remembered of a decision that stands at `offset` since `append_ms`."""
+    settlement = decision.settlement
+    verdict = decision.HasField("settlement") and not settlement.expired
+    return DecidedTask(
+        *(decision.task_id, decision.revision, offset, append_ms),
+        digest=decision.task_digest,
+        escalated=decision.status == DECISION_STATUS_ESCALATED,
+        settled=settled_by(decision.value, settlement.by, settlement.because) if verdict else b"",
+    )
 
 
 class Memory:
@@ -47,6 +60,16 @@ class Memory:
         """Take in the newest decision of a task."""
         self.tasks.pop(decided.task_id, None)
         self.tasks[decided.task_id] = decided
+
+    def stands(self, event: PanelEvent) -> bool:
+        """Whether the conflict that is opened is of the decision that is remembered of its task:
+        then it names the offset of that.
+        """
+        opened, decided = event.conflict_opened, self.tasks[event.task_id]
+        if not decided.escalated or decided.revision != opened.decision.revision:
+            return False
+        opened.decision_offset = decided.offset
+        return True
 
     def oldest_offset(self, otherwise: int) -> int:
         """Where the decision stands that is remembered longest; `otherwise` where there is none."""
@@ -78,7 +101,7 @@ class Memory:
             appended_ms = message.panel_opened.task_appended_ms or event.append_ms
         elif kind == "task_refused":
             appended_ms = message.task_refused.task_appended_ms or event.append_ms
-        elif kind == "task_failed":
+        elif kind in ("task_failed", "conflict_opened", "verdict"):
             # Where the task's age is not told: a decision that followed from this very event, which
             # is folded once more, came after it.
             appended_ms = event.append_ms

@@ -4,18 +4,22 @@ delivered.
 Plain records, changed by PartitionState alone; out of them come what is open and what is due.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from comitia.effects import Publish, Recorded
+from comitia.effects import Recorded
 from comitia.runtime.delivery import Job
+from comitia.runtime.memory import Event
 from comitia.v1.panel_event_pb2 import PanelEvent
 
 
 @dataclass(slots=True, eq=False)
 class OpenTask:
-    """A task that is not decided. `first` and `last` are offsets of its events. `counted`: no
-    decision of it is under way. `looked_up`: none is in the log either, however old the task.
+    """A task that is not decided, or one that is and waits for a person (`conflict`). `first` and
+    `last` are offsets of its events; a conflict begins at the newest record that says it is open.
+    `counted`: it is part of the load, for no decision of it is under way. `deciding`: the effects
+    that hold one. `looked_up`: none is in the log either, however old the task. `deferred`: events
+    that are folded once its decision is acknowledged.
 
     For the metrics, in epoch milliseconds of the broker's clock, 0 where not known: `task_ms`, when
     the task was appended; `opened_ms`, when its first panel was; `closed_ms`, the event after which
@@ -30,7 +34,10 @@ class OpenTask:
     timer_ms: int | None = None
     waiting: int = 0
     counted: bool = True
+    conflict: bool = False
+    deciding: "Pending | None" = None
     looked_up: bool = False
+    deferred: list[Event] = field(default_factory=list)
     task_ms: int = 0
     opened_ms: int = 0
     closed_ms: int = 0
@@ -63,13 +70,4 @@ class Pending:
     offset: int
     job: Job
     task: OpenTask | None
-
-
-def opens_round(job: Job, panel_id: str, number: int) -> bool:
-    """Whether the job publishes the opening of this very round."""
-    for effect in job.effects:
-        if type(effect) is Publish and type(effect.message) is PanelEvent:
-            opened = effect.message.round_opened
-            if opened.round == number and opened.panel_id == panel_id:
-                return True
-    return False
+    in_flight: bool = False

@@ -2,26 +2,32 @@
 
 In come events in log order, due timers and acknowledgements; out come the effects to deliver, in
 order, and the offset from which another owner would have to fold. Effects wait here, in `take`, be
-it because the partition is not live yet (then a RoundOpened met later in the log cancels the
-effects that it records) or because a flush is in flight. Decided tasks are remembered, so that
-their later events open nothing; an event that would decide a task from before what is remembered is
+it because the partition is not live yet or because a flush is in flight; a round, a stage or a
+conflict that is met in the log takes back what waits of its task, for the log shows how it really
+went on. Decided tasks are remembered, so that their later events open nothing, but a conflict
+opens them until it is settled; an event that would decide a task from before what is remembered is
 parked until somebody has looked that task up.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
-from comitia.effects import AnswerDropped, DeadLetter, DecidedTask, Effect, Publish, Recorded, Timer
+from comitia.effects import AnswerDropped, DeadLetter, Effect, Publish, Recorded, Timer
 from comitia.errors import Poison
 from comitia.ports import Record
 from comitia.runtime.delivery import Job
+from comitia.runtime.due import Due
 from comitia.runtime.fold import Fold, Load
-from comitia.runtime.memory import Event, Memory, Parked
-from comitia.runtime.open_tasks import OpenTask, Pending, opens_round
-from comitia.runtime.timers import Timers
+from comitia.runtime.memory import Event, Memory, Parked, decided_by
+from comitia.runtime.open_tasks import OpenTask, Pending
+from comitia.runtime.task_table import TaskTable
 from comitia.v1.decision_pb2 import Decision
 from comitia.v1.panel_event_pb2 import PanelEvent
+
+# Events that only the owner of the partition writes, in the transaction that brings them about.
+_OPENINGS = ("round_opened", "stage_opened")
 
 
 class PartitionState:
@@ -39,34 +45,32 @@ class PartitionState:
         self._fold = fold
         self._load = load
         self._decisions = decisions
-        self._open: dict[str, OpenTask] = {}
-        self._waiting: deque[Pending] = deque()
-        self._in_flight: list[Pending] = []
-        self._timers = Timers()
+        self._table = TaskTable(load)
+        self._due = Due()
 
     @property
     def open(self) -> int:
         """Tasks begun and not decided."""
-        return len(self._open)
+        return len(self._table.tasks)
+
+    @property
+    def conflicts(self) -> int:
+        """Tasks that wait for a person."""
+        return len(self._table.conflicts)
 
     @property
     def waiting(self) -> bool:
         """Whether `take` has something."""
-        return bool(self._waiting)
+        return self._due.waiting
 
     def has_due(self, now_ms: int) -> bool:
         """Whether a timer may be due."""
-        return self._timers.next_ms is not None and self._timers.next_ms <= now_ms
+        next_ms = self._table.timers.next_ms
+        return next_ms is not None and next_ms <= now_ms
 
     def recall(self, recorded: Recorded[Decision]) -> None:
         """Remember a decision that is in the log."""
-        decision = recorded.message
-        self.memory.remember(
-            DecidedTask(
-                *(decision.task_id, decision.revision, recorded.offset, recorded.append_ms),
-                digest=decision.task_digest,
-            )
-        )
+        self.memory.remember(decided_by(recorded.message, recorded.offset, recorded.append_ms))
 
     def event(self, recorded: Recorded[PanelEvent], record: Record, trace: tuple[str, str]) -> None:
         """Fold one event, or park it. Poison when the fold cannot: then `reject` it."""
@@ -77,29 +81,34 @@ class PartitionState:
         self, recorded: Recorded[PanelEvent], record: Record, trace: tuple[str, str]
     ) -> None:
         offset, message = recorded.offset, recorded.message
-        task_id = message.task_id
-        decided = self.decided.get(task_id)
+        task_id, kind = message.task_id, message.WhichOneof("event")
+        task = self._table.get(task_id)
+        decided = self.decided.get(task_id) if task is None else None
         if decided is not None:
             decided.event_offset = offset
-            self._wait(offset, self._fold.after(decided, recorded), (record, trace), None)
-            return
-        task = self._open.get(task_id)
+            if kind != "conflict_opened" or not self.memory.stands(message):
+                self._wait(offset, self._fold.after(decided, recorded), (record, trace), None)
+                return
         if task is None:
-            task = self._open[task_id] = OpenTask(task_id, offset, offset)
-            self._load.tasks += 1
-        elif task.waiting and message.WhichOneof("event") == "round_opened":
-            self._cancel(task, message)
+            task = self._table.begin(task_id, offset)
+        elif self._too_late(task, (recorded, record, trace)):
+            return
         task.last = offset
         task.meet(recorded)
-        if self._parks(task, (recorded, record, trace)):
+        if decided is None and self._parks(task, (recorded, record, trace)):
             return
+        if kind == "conflict_opened":
+            task = self._reopen(task, offset)
+        known = copy(task.state) if kind in _OPENINGS and task.waiting else None
         overloaded = self._load.overloaded
         try:
             state, effects = self._fold.step(task.state, recorded, recorded.append_ms, overloaded)
         except BaseException:
             self._forget_if_empty(task)
             raise
-        self._stepped(task, state)
+        if known is not None and (effects or state != known):
+            self._take_back(task)
+        self._table.stepped(task, state)
         self._wait(offset, effects, (record, trace), task)
         self._forget_if_empty(task)
 
@@ -107,34 +116,30 @@ class PartitionState:
         """Put a record that cannot be folded among the effects: its job has failed already."""
         self.next = max(self.next, record.offset + 1)
         job = Job((), record, task_id, trace, failed=why)
-        self._waiting.append(Pending(record.offset, job, None))
+        self._due.put(Pending(record.offset, job, None))
 
     def settle(self, wanted: Iterable[str], found: Mapping[str, Recorded[Decision]]) -> None:
         """Parked tasks were looked up: remember the decisions found, fold what was parked."""
         for task_id in wanted:
-            parked, task = self.parked.pop(task_id, None), self._open.get(task_id)
+            parked, task = self.parked.pop(task_id, None), self._table.get(task_id)
             if parked is None or task is None:
                 continue
             if task_id in found:
-                self._forget(task)
+                self._table.forget(task)
                 self.recall(found[task_id])
             task.looked_up = True
             # Not forgotten between its events: begun anew, it would stand behind younger tasks, and
             # the low-water mark would pass it.
             task.waiting += 1
-            for recorded, record, trace in parked.events:
-                try:
-                    self._event(recorded, record, trace)
-                except Poison as poison:
-                    self.reject(record, poison, task_id, trace)
+            self._again(parked.events)
             task.waiting -= 1
             self._forget_if_empty(task)
 
     def fire(self, now_ms: int) -> None:
         """Give due timers to their tasks; the log was read to an end asked for at `now_ms`."""
         later = []
-        for due_ms, task_id in self._timers.due(now_ms):
-            task = self._open.get(task_id)
+        for due_ms, task_id in self._table.timers.due(now_ms):
+            task = self._table.get(task_id)
             if task is None or task.timer_ms != due_ms:
                 continue
             if task_id in self.parked:
@@ -148,41 +153,39 @@ class PartitionState:
                 state, effects = self._fold.step(task.state, timer, now_ms, self._load.overloaded)
             except Poison as poison:
                 job = Job((), None, task_id, failed=poison)
-                self._waiting.append(Pending(task.first, job, None))
+                self._due.put(Pending(task.first, job, None))
                 continue
-            self._stepped(task, state)
+            self._table.stepped(task, state)
             self._wait(task.last, effects, (None, ("", "")), task)
             self._forget_if_empty(task)
         for due_ms, task_id in later:
-            self._timers.add(due_ms, task_id)
+            self._table.timers.add(due_ms, task_id)
 
     def take(self, jobs_max: int) -> list[Pending]:
         """The next effects to deliver; none while those taken before are not `done`."""
-        if self._in_flight:
-            return []
-        count = min(jobs_max, len(self._waiting))
-        self._in_flight = [self._waiting.popleft() for _ in range(count)]
-        return self._in_flight
+        return self._due.take(jobs_max)
 
     def done(self) -> None:
         """What was taken is acknowledged: close the tasks that it decided."""
-        taken, self._in_flight = self._in_flight, []
+        taken = self._due.done()
+        made: list[tuple[int, int, Decision]] = []
         for pending in taken:
-            task = pending.task
-            if task is not None:
-                task.waiting -= 1
+            if pending.task is not None:
+                pending.task.waiting -= 1
             for effect, ack in pending.job.acks:
                 if type(effect) is Publish and type(effect.message) is Decision:
-                    self._close(effect.message, ack.offset, ack.timestamp_ms)
-            if task is not None:
-                self._forget_if_empty(task)
+                    made.append((ack.offset, ack.timestamp_ms, effect.message))
+        # A decision may be sent behind those of later jobs: they are remembered as the log has
+        # them.
+        for offset, append_ms, decision in sorted(made, key=lambda one: one[0]):
+            self._close(decision, offset, append_ms)
+        for pending in taken:
+            if pending.task is not None:
+                self._forget_if_empty(pending.task)
 
     def low_water(self) -> int:
         """The first offset that another owner must fold: the oldest that something depends on."""
-        low = next(iter(self._open.values())).first if self._open else self.next
-        for pending in (*self._in_flight, *self._waiting):
-            low = min(low, pending.offset)
-        return low
+        return self._due.low(self._table.low(self.next))
 
     def decisions_from(self) -> int:
         """Where another owner must begin to read `decisions`: the oldest that is remembered."""
@@ -191,14 +194,11 @@ class PartitionState:
     def prune(self, before_ms: int, decided_max: int) -> None:
         """Forget decisions older than `before_ms`, and the oldest beyond `decided_max`."""
         self.memory.prune(before_ms, decided_max, self.low_water())
-        self._timers.sweep(self._open.values(), len(self._open))
+        self._table.sweep()
 
     def drop(self) -> None:
         """Take the open tasks out of the common load: this state is not used any more."""
-        for task in self._open.values():
-            self._load.tasks -= task.counted
-            self._load.bytes -= task.size
-        self._open.clear()
+        self._table.clear()
         self.parked.clear()
 
     def _parks(self, task: OpenTask, event: Event) -> bool:
@@ -214,21 +214,8 @@ class PartitionState:
                 return False
             parked = self.parked[task.task_id] = Parked(since_ms, event[1].key)
         parked.events.append(event)
-        size = len(event[1].value or b"")
-        task.size += size
-        self._load.bytes += size
+        self._table.grow(task, len(event[1].value or b""))
         return True
-
-    def _stepped(self, task: OpenTask, state: Any) -> None:
-        task.state = state
-        size = state.size_bytes if state is not None else 0
-        self._load.bytes += size - task.size
-        task.size = size
-        timer_ms = state.timer_ms if state is not None else None
-        if timer_ms != task.timer_ms:
-            task.timer_ms = timer_ms
-            if timer_ms is not None:
-                self._timers.add(timer_ms, task.task_id)
 
     def _wait(
         self,
@@ -250,50 +237,60 @@ class PartitionState:
         keep = any(type(effect) is DeadLetter for effect in effects)
         task_id = task.task_id if task is not None else ""
         job = Job(effects, record if keep else None, task_id, trace)
-        self._waiting.append(Pending(offset, job, task))
+        pending = Pending(offset, job, task)
+        self._due.put(pending)
         if task is None:
             return
         task.waiting += 1
-        decides = any(
-            type(effect) is Publish and effect.topic == self._decisions for effect in effects
-        )
-        if decides and task.counted:
-            task.counted = False
-            self._load.tasks -= 1
+        if any(type(effect) is Publish and effect.topic == self._decisions for effect in effects):
+            task.deciding = pending
+            self._table.count(task, deciding=True)
 
-    def _cancel(self, task: OpenTask, message: PanelEvent) -> None:
-        """Drop waiting effects that the log shows as done: the opening of this very round."""
-        opened = message.round_opened
-        kept: deque[Pending] = deque()
-        for pending in self._waiting:
-            if pending.task is task and opens_round(pending.job, opened.panel_id, opened.round):
-                task.waiting -= 1
-            else:
-                kept.append(pending)
-        self._waiting = kept
+    def _too_late(self, task: OpenTask, event: Event) -> bool:
+        """Whether the event comes while a decision is on its way that it cannot change. One that
+        opens a conflict, and what follows it, is kept until that decision is acknowledged.
+        """
+        kind = event[0].message.WhichOneof("event")
+        opens = kind == "conflict_opened" and task.deciding is not None and not task.conflict
+        if task.deferred or opens:
+            task.deferred.append(event)
+            return True
+        return kind in _OPENINGS and task.deciding is not None and task.deciding.in_flight
+
+    def _take_back(self, task: OpenTask) -> None:
+        """Drop what waits of a task that the log shows to have gone on otherwise."""
+        self._due.take_back(task)
+        self._table.count(task, deciding=task.deciding is not None)
+
+    def _reopen(self, task: OpenTask, offset: int) -> OpenTask:
+        """A conflict is open, whatever was known of its task: its decision is in the log."""
+        if not task.conflict:
+            self._take_back(task)
+        return self._table.reopen(task, offset)
+
+    def _again(self, events: Sequence[Event]) -> None:
+        """Fold events that had to wait."""
+        for recorded, record, trace in events:
+            try:
+                self._event(recorded, record, trace)
+            except Poison as poison:
+                self.reject(record, poison, recorded.message.task_id, trace)
 
     def _close(self, decision: Decision, offset: int, append_ms: int) -> None:
-        task = self._open.pop(decision.task_id, None)
-        digest, last = b"", -1
+        made = decided_by(decision, offset, append_ms)
+        task, former = self._table.get(decision.task_id), self.decided.get(decision.task_id)
         if task is not None:
-            digest = task.state.digest if task.state is not None else b""
-            last = task.last
-            self._load.tasks -= task.counted
-            self._load.bytes -= task.size
-        former = self.decided.get(decision.task_id)
+            made.digest = task.state.digest if task.state is not None else b""
+            made.event_offset = task.last
+            self._table.forget(task)
         if former is not None:
-            digest, last = former.digest, former.event_offset
-        self.memory.remember(
-            DecidedTask(decision.task_id, decision.revision, offset, append_ms, digest, last)
-        )
+            made.digest = former.digest
+            made.event_offset = max(made.event_offset, former.event_offset)
+        self.memory.remember(made)
         self.decisions_next = max(self.decisions_next, offset + 1)
+        if task is not None:
+            self._again(task.deferred)
 
     def _forget_if_empty(self, task: OpenTask) -> None:
-        empty = task.state is None and not task.waiting and task.task_id not in self.parked
-        if empty and self._open.get(task.task_id) is task:
-            self._forget(task)
-
-    def _forget(self, task: OpenTask) -> None:
-        del self._open[task.task_id]
-        self._load.tasks -= task.counted
-        self._load.bytes -= task.size
+        if task.state is None and not task.waiting and task.task_id not in self.parked:
+            self._table.forget(task)
