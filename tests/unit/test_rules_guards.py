@@ -57,7 +57,14 @@ def test_other_kinds_hold_no_word(value: Value) -> None:
     assert found == ("kill" if value.HasField("json") else None), "unreadable JSON is a text"
 
 
-DOCUMENT = {"total": 7, "a/b": {"~": [1.5, {"": -3}]}, "yes": True, "text": "7", "big": 10**400}
+DOCUMENT = {
+    "total": 7,
+    "a/b": {"~": [1.5, {"": -3}]},
+    "yes": True,
+    "text": "7",
+    "big": 10**400,
+    "~1": 9,
+}
 
 
 @pytest.mark.parametrize(
@@ -67,6 +74,7 @@ DOCUMENT = {"total": 7, "a/b": {"~": [1.5, {"": -3}]}, "yes": True, "text": "7",
         ("/a~1b/~0/0", 1.5),
         ("/a~1b/~0/1/", -3),
         ("/big", 10**400),
+        ("/~01", 9),
         ("/a~1b/~0/00", None),
         ("/a~1b/~0/2", None),
         ("/a~1b/~0/-", None),

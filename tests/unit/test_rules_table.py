@@ -187,3 +187,5 @@ def test_texts_that_differ_in_case_are_told_apart_where_the_result_does() -> Non
     values = {"YES": Value(text="YES"), "Yes": Value(text="Yes")}
     written = Result("YES", {"YES": 0.6, "Yes": 0.4}, values, 0.2, None, True, "vote")
     assert apply(rules, said, written, texts, "p")[0].winner is None
+    said[0].value.text = "YES"
+    assert apply(rules, said, written, texts, "p")[0].winner == "YES"
