@@ -1,5 +1,5 @@
-"""The router's behaviour: a Task in; assignments and the panel's opening, or the refusal, out. A
-Command goes into the log.
+"""The router's behaviour: a Task in, from a user or, as a stage of one, from the aggregator;
+assignments and the panel's opening, or the refusal, out. A Command goes into the log.
 
 Pure but for the tables of agents and weights and a counter: no I/O, no clock. Assignments of a task
 of high priority go to the second inbox of agents that have one. All come before the event that
@@ -24,8 +24,10 @@ from comitia.v1.panel_event_pb2 import (
     TaskCancelled,
     TaskRefused,
 )
+from comitia.v1.policy_pb2 import Policy
 from comitia.v1.task_pb2 import PRIORITY_HIGH, Task
 from comitia.weights_table import WeightsTable
+from comitia_router import stages
 from comitia_router.agents import AgentTable
 from comitia_router.limits import Limits
 from comitia_router.seating import Refusal, seat
@@ -52,36 +54,71 @@ class Router:
         self.agents = AgentTable(self.limits)
 
     def on_task(self, recorded: Recorded[Task], now_ms: int) -> tuple[Effect, ...]:
-        """Seat a panel, or say why not. Raises Poison when the task has no usable id, or is too
-        large for anything to be said about it but that.
+        """Seat a panel, or say why not; a task of stages is opened without one. Raises Poison when
+        the task has no usable id, or is too large for anything to be said about it but that.
         """
         task = recorded.message
+        self._check(task)
+        policy = self._policy_of(task)
+        found = [*problems(task, self.limits), *stages.id_problems(task, policy)]
+        if found:
+            return self._refuse(recorded, DECISION_STATUS_REJECTED, sentence(found))
+        if policy.stages:
+            self.panels += 1
+            event = PanelEvent(panel_opened=self._opened(recorded))
+            return (self._say(task.id, event),)
+        return self._seat(recorded, now_ms)
+
+    def on_stage(self, recorded: Recorded[Task], now_ms: int) -> tuple[Effect, ...]:
+        """Seat the panel of a stage, in the log of the task that it is a part of."""
+        task = recorded.message
+        for field_name in ("root_id", "parent_id"):
+            _check_id(field_name, getattr(task, field_name))
+        self._check(task)
+        found = [
+            *problems(task, self.limits, stage=True),
+            *stages.child_problems(task, self._policy_of(task)),
+        ]
+        if found:
+            return self._refuse(recorded, DECISION_STATUS_REJECTED, sentence(found))
+        return self._seat(recorded, now_ms)
+
+    def _policy_of(self, task: Task) -> Policy:
+        """The policy that counts."""
+        return task.policy
+
+    def _check(self, task: Task) -> None:
         _check_id("id", task.id)
         too_large = oversize(task, self.limits)
         if too_large:
             raise Poison(too_large, "TOO_LARGE")
-        found = problems(task, self.limits)
-        if found:
-            return self._refuse(recorded, DECISION_STATUS_REJECTED, sentence(found))
+
+    def _seat(self, recorded: Recorded[Task], now_ms: int) -> tuple[Effect, ...]:
+        task = recorded.message
         weights = self.weights.skills.get(task.skill)
         seated = seat(task, self.agents, self.limits, now_ms, weights)
         if isinstance(seated, Refusal):
             return self._refuse(recorded, seated.status, seated.reason)
         self.panels += 1
-        panel_id = f"{task.id}@{self.nonce}-{self.panels}"
-        event = PanelEvent()
+        event = PanelEvent(panel_opened=self._opened(recorded))
         opened = event.panel_opened
-        opened.panel_id = panel_id
-        opened.task.CopyFrom(task)
         opened.seats.extend(seated)
-        opened.deadline_ms = recorded.append_ms + task.timeout_ms
-        opened.task_appended_ms = recorded.append_ms
         for chair in seated:
             number = chair.seat
             for sample in range(task.policy.samples or 1):
-                name = f"{panel_id}.{number}.{sample}.{FIRST_ROUND}"
+                name = f"{opened.panel_id}.{number}.{sample}.{FIRST_ROUND}"
                 opened.assignments.add(id=name, seat=number, sample=sample, round=FIRST_ROUND)
-        return (*self._assign(opened), self._say(task.id, event, order=1))
+        return (*self._assign(opened), self._say(task.id, event, task.root_id, order=1))
+
+    def _opened(self, recorded: Recorded[Task]) -> PanelOpened:
+        """A panel of nobody yet. A stage ends with its parent at the latest."""
+        task = recorded.message
+        opened = PanelOpened(panel_id=f"{task.id}@{self.nonce}-{self.panels}", task=task)
+        opened.deadline_ms = recorded.append_ms + task.timeout_ms
+        if task.deadline_ms:
+            opened.deadline_ms = min(opened.deadline_ms, task.deadline_ms)
+        opened.task_appended_ms = recorded.append_ms
+        return opened
 
     def on_command(self, recorded: Recorded[Command], now_ms: int) -> tuple[Effect, ...]:
         """Put a user's word into the log of its task. Raises Poison when it names no task."""
@@ -137,11 +174,14 @@ class Router:
     def _refuse(
         self, recorded: Recorded[Task], status: DecisionStatus, reason: str
     ) -> tuple[Effect, ...]:
-        task = recorded.message
-        refused = TaskRefused(
-            status=status, reason=reason, task=task, task_appended_ms=recorded.append_ms
-        )
-        return (self._say(task.id, PanelEvent(task_refused=refused)),)
+        refused = TaskRefused(status=status, reason=reason, task=recorded.message)
+        refused.task_appended_ms = recorded.append_ms
+        task = refused.task
+        if recorded.topic != self.names.topic("stages"):
+            # Whatever a user calls its parent, it is refused in its own log, and nobody is told.
+            for field_name in ("root_id", "parent_id", "stage"):
+                task.ClearField(field_name)
+        return (self._say(task.id, PanelEvent(task_refused=refused), task.root_id),)
 
     def _say(self, task_id: str, event: PanelEvent, root_id: str = "", order: int = 0) -> Publish:
         """The event in the log of its task: key and partition are the root's, else the task's

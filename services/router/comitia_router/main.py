@@ -16,6 +16,7 @@ from comitia.runtime.dead_letters import task_refused
 from comitia.runtime.partitioner import partition_of
 from comitia.runtime.retry import Stopped, persist, stopped_within
 from comitia.runtime.service import Service, run_service
+from comitia.runtime.stage_letters import stage_refused
 from comitia.runtime.stream import Source, StreamSpec, run_stream
 from comitia.runtime.tables import Tables
 from comitia.telemetry.metrics import AGENTS_ALIVE
@@ -29,7 +30,10 @@ from comitia_router.handler import Router
 from comitia_router.inboxes import Inboxes
 from comitia_router.limits import Limits
 
-ENTITIES = ("tasks", "commands", "panel-events", "decisions", "agents", "weights", "dead-letters")
+ENTITIES = (
+    *("tasks", "commands", "stages", "panel-events", "decisions", "agents", "weights"),
+    "dead-letters",
+)
 INBOXES_EVERY_MS = 200
 
 
@@ -57,9 +61,10 @@ async def compose(service: Service[RouterSettings]) -> None:
     await persist(runtime, "broker", inboxes.refresh)
     service.start(_keep(runtime, inboxes), "inboxes")
 
-    refused = task_refused(names, partitions)
+    refused, stage_lost = task_refused(names, partitions), stage_refused(names, partitions)
     sources = (
         Source(names.topic("tasks"), Task, router.on_task, refused, stage="route"),
+        Source(names.topic("stages"), Task, router.on_stage, stage_lost, stage="route"),
         Source(names.topic("commands"), Command, router.on_command),
         Source(names.topic("agents"), AgentCard, router.on_card, removed=router.agents.remove),
     )

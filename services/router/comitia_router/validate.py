@@ -32,10 +32,12 @@ def is_task_id(text: str) -> bool:
     return TASK_ID.fullmatch(text) is not None
 
 
-def problems(task: Task, limits: Limits) -> tuple[str, ...]:
-    """What is wrong with a task from the public topic; its id has been checked before."""
+def problems(task: Task, limits: Limits, *, stage: bool = False) -> tuple[str, ...]:
+    """What is wrong with a task from the public topic, or with a stage of one; its id has been
+    checked before.
+    """
     found = [
-        *_origin(task),
+        *(() if stage else _origin(task)),
         *_text("skill", task.skill, limits.skill_characters_max),
         *_input(task.input),
         *_format(task.format, limits),
@@ -88,6 +90,8 @@ def _origin(task: Task) -> Iterator[str]:
     for field in ("root_id", "parent_id", "stage"):
         if getattr(task, field):
             yield f"{field}: only stages of a task have it, none is published here; leave it empty"
+    if task.deadline_ms:
+        yield "deadline_ms: only stages of a task have it; say timeout_ms and leave it 0"
 
 
 def _text(field: str, text: str, characters_max: int, required: bool = True) -> Iterator[str]:
