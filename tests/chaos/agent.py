@@ -49,6 +49,8 @@ async def answer(recorded: Recorded[Assignment]) -> Sequence[Effect]:
     event.answer.agent = assignment.agent
     event.answer.value.option_id = options[0 if vote < 70 else 1].id
     event.answer.deadline_ms = assignment.deadline_ms
+    if draw % 3:
+        event.answer.rationale = "drawn by lot"
     key = assignment.task.root_id or assignment.task.id
     return (Publish(assignment.reply_topic, key, event, assignment.reply_partition),)
 

@@ -56,6 +56,7 @@ class World:
     watch: Watch
     faults: Faults
     supervisor: asyncio.Task[None]
+    settler: asyncio.Task[None]
 
     async def stop_services(self) -> None:
         """In order, with nobody who starts them again."""
@@ -75,6 +76,7 @@ async def run(chosen: argparse.Namespace, folder: Path) -> tuple[Figures, list[s
             there.publisher.run(chosen.tasks, chosen.seconds),
             there.faults.run(chosen.faults, chosen.seconds),
         )
+        there.settler.cancel()
         figures["seconds of faults"] = round(time.monotonic() - began, 1)
         healed = time.monotonic()
         there.services.right_clocks()
@@ -116,18 +118,34 @@ async def world(chosen: argparse.Namespace, folder: Path) -> AsyncIterator[World
                 await asyncio.sleep(LOOK_EVERY_S)
         faults = Faults(chosen.seed, Harms(cluster, services, proxy), watch)
         try:
-            yield World(cluster, services, publisher, watch, faults, supervisor)
+            settler = asyncio.create_task(settle_conflicts(publisher, watch))
+            yield World(cluster, services, publisher, watch, faults, supervisor, settler)
         finally:
+            settler.cancel()
             supervisor.cancel()
 
 
+async def settle_conflicts(publisher: Publisher, watch: Watch) -> None:
+    """What is left to a person is settled as it comes, until this is cancelled."""
+    while True:
+        while watch.escalated:
+            publisher.settle(*watch.escalated.popleft())
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
 async def settle(there: World) -> int:
-    """Wait until every acknowledged task is decided, or SETTLE_S; how many are not."""
+    """Wait until every acknowledged task is decided and no conflict is open, or SETTLE_S; how many
+    are not.
+    """
+
+    def undone() -> set[str]:
+        return (there.publisher.acknowledged - there.watch.decided) | there.watch.conflicts
+
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SETTLE_S):
-            while there.publisher.acknowledged - there.watch.decided:  # noqa: ASYNC110
+            while undone():  # noqa: ASYNC110
                 await asyncio.sleep(LOOK_EVERY_S)
-    return len(there.publisher.acknowledged - there.watch.decided)
+    return len(undone())
 
 
 def counts(there: World) -> Figures:

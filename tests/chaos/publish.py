@@ -5,7 +5,9 @@ than the services', and one JSON line per acknowledged task: {"id", "kind", "sha
 that was published first), for cancelled ones also "when". Kinds: plain, duplicate (the same bytes
 again), other_content (the same id, other bytes), poison (not protobuf; the key names the task),
 unreadable (not protobuf, no key, so no id), oversize (an input beyond the limit), cancelled (before
-or after it was published).
+or after it was published), ladder (rounds and a judge follow a narrow vote), person (left to a
+person, and often settled), staged (three panels one after another, the second again where a check
+fails).
 """
 
 import asyncio
@@ -23,9 +25,13 @@ from comitia.v1.command_pb2 import Command
 from comitia.v1.task_pb2 import PRIORITY_HIGH, Task
 from tests.chaos.agent import SKILL
 from tests.chaos.cluster import client
+from tests.chaos.policies import POLICIES
 
 WEIGHTS = {
-    "plain": 860,
+    "plain": 760,
+    "ladder": 60,
+    "person": 20,
+    "staged": 20,
     "duplicate": 60,
     "cancelled": 60,
     "other_content": 10,
@@ -78,6 +84,8 @@ class Publisher:
         """Publish one task of a kind; its id."""
         self._producer.poll(0)
         task, draw = self._task(), self._random
+        if kind in POLICIES:
+            POLICIES[kind](task.policy)
         line: dict[str, str] = {"id": task.id, "kind": kind}
         value = task.SerializeToString()
         if kind in ("poison", "unreadable"):
@@ -101,6 +109,20 @@ class Publisher:
             other = task.SerializeToString()
             self._after(draw.choice((0.2, 2.0)), lambda: self._again(task.id, other))
         return task.id
+
+    def settle(self, task_id: str, offset: int) -> None:
+        """A person's word on a conflict: none, once, twice the same, or two at odds."""
+        draw = random.Random(f"settle {task_id}")
+        command = Command()
+        verdict = command.verdict
+        verdict.task_id, verdict.decision_offset = task_id, offset
+        verdict.by, verdict.because = "chaos", "looked at it"
+        verdict.value.option_id = "that"
+        for _ in range(draw.choice((0, 1, 1, 2))):
+            self._command(command, task_id)
+        if draw.random() < 0.2:
+            verdict.value.option_id = "this"
+            self._command(command, task_id)
 
     def close(self) -> None:
         """End with the manifest complete."""
@@ -133,6 +155,9 @@ class Publisher:
         command = Command()
         command.cancel.task_id = task_id
         command.cancel.by = "chaos"
+        self._command(command, task_id)
+
+    def _command(self, command: Command, task_id: str) -> None:
         topic = self._names.topic("commands")
         self._producer.produce(topic, command.SerializeToString(), task_id)
 

@@ -138,7 +138,7 @@ def discard() -> None:
     def make(original: Any) -> Any:
         def live(held: Held) -> None:
             while held.state.take(1_000):
-                held.state._in_flight = []
+                held.state._due.done()
             original(held)
 
         return live

@@ -8,14 +8,14 @@ tasks are decided.
 import asyncio
 import re
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from comitia.topics import TOPICS, Names
-from comitia.v1.decision_pb2 import Decision, DecisionStatus
+from comitia.v1.decision_pb2 import DECISION_STATUS_ESCALATED, Decision, DecisionStatus
 from tests.chaos.cluster import client
 
 POLL_S = 0.2
@@ -30,6 +30,10 @@ class Watch:
         self.statuses: Counter[str] = Counter()
         # Tasks that have a committed decision.
         self.decided: set[str] = set()
+        # Tasks left to a person, and where their decisions stand; taken out by who settles them.
+        self.escalated: deque[tuple[str, int]] = deque()
+        # Of these, those that have no revision yet.
+        self.conflicts: set[str] = set()
         self._bootstrap, self._names = bootstrap, names
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
@@ -73,6 +77,11 @@ class Watch:
     def _counted(self, message: Message) -> None:
         decision = Decision.FromString(message.value() or b"")
         self.decided.add(decision.task_id)
+        if decision.revision:
+            self.conflicts.discard(decision.task_id)
+        elif decision.status == DECISION_STATUS_ESCALATED:
+            self.conflicts.add(decision.task_id)
+            self.escalated.append((decision.task_id, message.offset() or 0))
         name = DecisionStatus.Name(decision.status)
         self.statuses[name.removeprefix("DECISION_STATUS_").lower()] += 1
 

@@ -16,6 +16,7 @@ from comitia.v1.decision_pb2 import (
 )
 from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia.v1.task_pb2 import Task
+from tests.sim.invariants_conflict import conflict_violations
 from tests.sim.processes import NAMES
 from tests.sim.seen import (
     EVENTS,
@@ -32,6 +33,7 @@ Counted = tuple[int, str, Answer]
 def violations(seen: Seen) -> list[str]:
     """Every rule that is broken, and by what."""
     found = [*_each_task_once(seen), *_panels_are_whole(seen), *_poison_is_kept(seen)]
+    found += conflict_violations(seen)
     for task_id, pairs in seen.decisions.items():
         for record, decision in pairs:
             found += _ballots(seen, task_id, record, decision)
@@ -101,6 +103,8 @@ def _ballots(seen: Seen, task_id: str, decided: Record, decision: Decision) -> I
             yield f"decision of {task_id} counts {counted} without a panel"
         return
     panel = winner[1].panel_opened
+    if panel.task.policy.steps or panel.task.policy.stages:
+        return  # see invariants_conflict
     if decision.panel_id not in ("", panel.panel_id):
         yield f"decision of {task_id} is of panel {decision.panel_id}, {panel.panel_id} won"
     valid: list[Counted] = []

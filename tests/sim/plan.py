@@ -13,6 +13,7 @@ from comitia.v1.command_pb2 import Command
 from comitia.v1.format_pb2 import AnswerFormat
 from comitia.v1.policy_pb2 import Policy
 from comitia.v1.task_pb2 import PRIORITY_HIGH, Task
+from tests.sim.plan_conflict import in_stages, with_steps
 from tests.sim.processes import NAMES
 
 PARTITIONS = 2
@@ -52,7 +53,9 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`agents`: name -> whether it has a lane for tasks of high priority."""
+    """`agents`: name -> whether it has a lane for tasks of high priority. `settles`: share of the
+    conflicts that a person settles, [0, 1].
+    """
 
     seed: int
     exactly_once: bool
@@ -68,6 +71,7 @@ class Plan:
     publishings: tuple[Publishing, ...]
     faults: tuple[Fault, ...]
     heal_ms: int
+    settles: float = 0.0
 
     def processes(self) -> list[tuple[str, str]]:
         """(service, name) of each; an agent's service is agent.<name>."""
@@ -95,6 +99,7 @@ def make(seed: int) -> Plan:
         publishings=tuple(_publishings(chance)),
         faults=(),
         heal_ms=7_000,
+        settles=chance.choice([0.0, 0.5, 1.0]),
     )
     return _with_faults(plan, chance)
 
@@ -163,6 +168,11 @@ def _task(chance: Random, task_id: str) -> Task:
     task.policy.wait_for_all = chance.random() < 0.3
     if chance.random() < 0.3:
         task.priority = PRIORITY_HIGH
+    kind = chance.random()
+    if kind < 0.3:
+        with_steps(chance, task.policy)
+    elif kind < 0.45:
+        in_stages(chance, task)
     return task
 
 

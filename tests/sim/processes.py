@@ -155,6 +155,7 @@ class Script:
             event.answer.abstention.reason = ABSTENTION_REASON_UNDECIDED
         else:
             event.answer.value.option_id = chance.choice("aaab")
+            event.answer.rationale = chance.choice(["", "so it is", "so it is"])
         key = assignment.task.root_id or assignment.task.id
         return (Publish(assignment.reply_topic, key, event, assignment.reply_partition),)
 

@@ -18,12 +18,15 @@ from comitia.v1.decision_pb2 import (
     Decision,
     Delivery,
 )
+from comitia.v1.feedback_pb2 import Feedback
 from comitia.v1.panel_event_pb2 import PanelEvent
+from comitia.v1.task_pb2 import Task
 from tests.sim.plan import Plan
 from tests.sim.processes import NAMES
 
 EVENTS, DECISIONS = NAMES.topic("panel-events"), NAMES.topic("decisions")
 LETTERS, TASKS = NAMES.topic("dead-letters"), NAMES.topic("tasks")
+STAGES, FEEDBACK = NAMES.topic("stages"), NAMES.topic("feedback")
 Place = tuple[str, int, int]
 POISON = b"\xff\xff\xff"
 
@@ -49,6 +52,7 @@ class Seen:
     delivery: Delivery
     # Transactions that nothing can undo, with or without their markers.
     prepared: set[Transaction]
+    now_ms: int = 0
 
     def ends(self) -> dict[TopicPartition, int]:
         """Where answers and decisions are looked for ends: of decisions what will stand, of the
@@ -69,9 +73,18 @@ class Seen:
             yield from partition.read(0, 10**9, True)[0]
 
     def settled(self) -> bool:
-        """Whether every readable task has a decision."""
+        """Whether every readable task has a decision, and so have its stages."""
         decided = {d.task_id for d in map(decision_of, self.records(DECISIONS))}
-        return self.expected <= decided
+        return self.expected | {child.id for child in self.children} <= decided
+
+    @property
+    def children(self) -> list[Task]:
+        """Stages that were begun."""
+        return [Task.FromString(record.value or b"") for record in self.records(STAGES)]
+
+    @property
+    def feedback(self) -> list[Feedback]:
+        return [Feedback.FromString(record.value or b"") for record in self.records(FEEDBACK)]
 
     @cached_property
     def expected(self) -> set[str]:

@@ -21,6 +21,7 @@ from comitia_aggregator.main import DELIVERIES
 from tests.sim.invariants import violations
 from tests.sim.link import Link
 from tests.sim.network import Weather
+from tests.sim.person import Person
 from tests.sim.plan import PARTITIONS, Fault, Plan, Publishing
 from tests.sim.processes import (
     AGGREGATOR,
@@ -63,6 +64,7 @@ class Simulation:
         )
         self.weather = Weather(Random(f"weather {plan.seed}"), plan.slow, plan.slow_ms, plan.lost)
         self.commits: list[Commit] = []
+        self.person = Person(plan.seed, plan.settles, self.log)
         self.script = Script(plan.seed, plan.slowest_ms)
         self.processes = {name: self._process(*place) for place in plan.processes()
                           for name in place[1:]}  # fmt: skip
@@ -89,6 +91,7 @@ class Simulation:
             for one in happening:
                 group.create_task(one)
             group.create_task(self._heal())
+        looking = asyncio.create_task(self.person.run())
         seen = self._seen()
         for _ in range(PATIENCE_MS // LOOK_EVERY_MS):
             if seen.settled():
@@ -96,6 +99,8 @@ class Simulation:
             await asyncio.sleep(LOOK_EVERY_MS / 1000)
         # Long enough for what must not come any more, and for the last commits.
         await asyncio.sleep(1.5)
+        looking.cancel()
+        await asyncio.wait({looking})
         self.outcome.ended_ms = self._now_ms()
         self.outcome.violations += violations(self._seen())
         for process in self.processes.values():
@@ -208,7 +213,10 @@ class Simulation:
 
     def _seen(self) -> Seen:
         delivery = DELIVERIES["exactly-once" if self.plan.exactly_once else "at-least-once"]
-        return Seen(self.log, self.plan, self.commits, delivery, self.weather.prepared)
+        return Seen(
+            *(self.log, self.plan, self.commits, delivery, self.weather.prepared),
+            now_ms=self.clock.now_ms(),
+        )
 
     def _tell(self, who: str, operation: str, subject: str, what: str) -> None:
         subject = subject.replace("comitia.", "").replace(".v1", "")

@@ -235,6 +235,10 @@ def unreadable_letter() -> World:
     return world
 
 
+def kept_from_nowhere() -> World:
+    return with_ballot(routed(), kept="no answer in time")
+
+
 BAD: tuple[tuple[str, Callable[[], World]], ...] = (
     ("log.open-transaction", open_transaction),
     ("task.lost", lost),
@@ -260,6 +264,7 @@ BAD: tuple[tuple[str, Callable[[], World]], ...] = (
     ("ballot.without-answer", lambda: end(routed("aa"))),
     ("ballot.late", late_answer),
     ("ballot.altered", lambda: with_ballot(routed("bab"), options="aab")),
+    ("ballot.keeps-what-was-not", kept_from_nowhere),
     ("vote.ignored", ignored),
     ("vote.without-quorum", lambda: end(routed("a"), ballots=decision(options="a")["ballots"])),
     ("vote.other-value", lambda: end(routed(), value={"optionId": "b"})),

@@ -10,6 +10,7 @@ import pytest
 
 from tests.chaos import checker
 from tests.chaos.checker import check
+from tests.unit.checker_bad_conflicts import BAD_CONFLICTS, escalated, settled, verdict
 from tests.unit.checker_bad_logs import BAD
 from tests.unit.checker_world import (
     AGENTS,
@@ -26,6 +27,8 @@ from tests.unit.checker_world import (
     poisoned,
     routed,
 )
+
+ALL_BAD = (*BAD, *BAD_CONFLICTS)
 
 
 def test_an_honest_log_passes() -> None:
@@ -62,6 +65,12 @@ def test_a_late_panel_may_expire_with_a_majority() -> None:
     assert check(world.evidence).ok
 
 
+def test_a_conflict_that_is_settled_by_the_first_verdict_passes() -> None:
+    world = settled(verdict(verdict(escalated()), "a"), by="ann")
+    assert check(world.evidence).ok, check(world.evidence).violations
+    assert check(settled(escalated(LATER_MS), expired=True).evidence).ok
+
+
 def test_an_order_to_stop_finishes_the_work_of_every_panel() -> None:
     """The task is decided: what its other panels still ask for is dropped too."""
     world = opened_twice("")
@@ -75,7 +84,9 @@ def test_an_order_to_stop_finishes_the_work_of_every_panel() -> None:
     assert check(world.evidence).ok
 
 
-@pytest.mark.parametrize(("name", "world"), BAD, ids=lambda value: getattr(value, "__name__", None))
+@pytest.mark.parametrize(
+    ("name", "world"), ALL_BAD, ids=lambda value: getattr(value, "__name__", None)
+)
 def test_a_bad_log_is_found_out(name: str, world: Callable[[], World]) -> None:
     report = check(world().evidence)
     assert name in report.violations, report.violations
@@ -88,4 +99,4 @@ def test_every_kind_of_violation_has_a_bad_log() -> None:
     named |= {"event.wrong-partition", "decision.wrong-partition"}
     named |= {f"commit.past-an-{rest}" for rest in re.findall(r'"(un[a-z]+-[a-z]+)"', text)}
     named -= {"{entity}.wrong-partition", "commit.past-an-{name}"}
-    assert named == {name for name, _ in BAD}
+    assert named == {name for name, _ in ALL_BAD}

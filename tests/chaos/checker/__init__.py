@@ -10,6 +10,7 @@ from collections.abc import Callable
 from tests.chaos.checker.evidence import Evidence, Report
 from tests.chaos.checker.history import History
 from tests.chaos.checker.rules_commits import check_commits
+from tests.chaos.checker.rules_conflicts import check_conflicts
 from tests.chaos.checker.rules_decisions import check_decisions
 from tests.chaos.checker.rules_letters import check_letters
 from tests.chaos.checker.rules_panels import check_panels
@@ -19,6 +20,7 @@ RULES: tuple[Callable[[History, Report], None], ...] = (
     check_tasks,
     check_panels,
     check_decisions,
+    check_conflicts,
     check_commits,
     check_letters,
 )

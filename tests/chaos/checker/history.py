@@ -27,6 +27,8 @@ class TaskHistory:
     founding: list[tuple[str, Seen]] = field(default_factory=list)
     cancels: list[Seen] = field(default_factory=list)
     rounds: list[Seen] = field(default_factory=list)
+    verdicts: list[Seen] = field(default_factory=list)
+    stages: list[Seen] = field(default_factory=list)
     answers: dict[str, list[Seen]] = field(default_factory=dict)
     decisions: list[Seen] = field(default_factory=list)
 
@@ -67,9 +69,20 @@ class TaskHistory:
         counted = {}
         for assignment_id in self.listed():
             given = self.answers.get(assignment_id)
-            if given and given[0].at_ms <= panel.deadline_ms:
+            if given and given[0].at_ms <= self.until_ms(assignment_id):
                 counted[assignment_id] = given[0]
         return counted
+
+    def until_ms(self, assignment_id: str) -> int:
+        """Until when an answer to this assignment counts: the end of its round."""
+        panel = self.winner
+        if panel is None:
+            return 0
+        for seen in self.rounds:
+            opened = seen.message.round_opened
+            if any(one.id == assignment_id for one in opened.assignments):
+                return int(min(opened.deadline_ms, panel.deadline_ms))
+        return int(panel.round_deadline_ms or panel.deadline_ms)
 
     def revision(self, number: int) -> list[Seen]:
         return [seen for seen in self.decisions if seen.message.revision == number]
@@ -129,6 +142,10 @@ class History:
             task.cancels.append(seen)
         elif kind == "round_opened":
             task.rounds.append(seen)
+        elif kind == "verdict":
+            task.verdicts.append(seen)
+        elif kind == "stage_opened":
+            task.stages.append(seen)
 
 
 def task_id_of(seen: Seen) -> str:

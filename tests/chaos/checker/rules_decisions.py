@@ -83,6 +83,9 @@ def _status(case: Case) -> None:
     status, founded = case.status, False
     if status in BY_VOTE:
         founded = kind == "panel_opened"
+    elif event is not None and kind == "panel_opened" and _staged(event):
+        # A stage that fails gives its parent its own status.
+        founded = True
     elif status in REFUSALS:
         named = event.message.task_refused.status if event and kind == "task_refused" else 0
         said_status = case.history.statuses.get(named, "")
@@ -96,6 +99,10 @@ def _status(case: Case) -> None:
         founded = kind == "panel_opened"
     if not founded:
         case.violated("status.unfounded", f"the log begins with {kind or 'nothing'}")
+
+
+def _staged(opening: Seen) -> bool:
+    return len(opening.message.panel_opened.task.policy.stages) > 0
 
 
 def _ballots(case: Case, counted: dict[str, Seen]) -> None:
@@ -122,14 +129,27 @@ def _ballots(case: Case, counted: dict[str, Seen]) -> None:
             ballot.round,
         ):
             case.violated("ballot.of-another-seat", name)
-        if not answers:
+        if ballot.kept:
+            _kept(case, ballot)
+        elif not answers:
             case.violated("ballot.without-answer", name)
         elif listing is not None and panel is not None:
             if name not in timely:
-                late = answers[0].at_ms - panel.deadline_ms
+                late = answers[0].at_ms - task.until_ms(name)
                 case.violated("ballot.late", f"{name} {said(answers[0])} by {late} ms")
             elif not stripped and not _same(ballot, timely[name], panel):
                 case.violated("ballot.altered", f"{name} {said(timely[name])}")
+
+
+def _kept(case: Case, ballot: Any) -> None:
+    """A seat's former answer stands: then it has said so in a round before, in these words."""
+    former = [
+        one
+        for one in case.message.ballots
+        if (one.seat, one.sample) == (ballot.seat, ballot.sample) and one.round < ballot.round
+    ]
+    if not former or max(former, key=lambda one: one.round).value != ballot.value:
+        case.violated("ballot.keeps-what-was-not", ballot.assignment_id)
 
 
 def _same(ballot: Any, answer: Seen, panel: Any) -> bool:

@@ -42,7 +42,7 @@ def can_count(panel: Any) -> bool:
     """Whether the panel's method is counted here."""
     policy = panel.task.policy
     pooled = policy.method not in PLURALITY and panel.task.format.WhichOneof("kind") == "choice"
-    return not pooled and policy.rounds <= 1
+    return not pooled and not policy.steps and not policy.stages
 
 
 def count(panel: Any, votes: Iterable[Vote]) -> Count:
