@@ -10,7 +10,6 @@ accuracy and answers waited for, with 95 % intervals.
 """
 
 import asyncio
-import csv
 import math
 import os
 import random
@@ -21,23 +20,21 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.common import BIN, ROOT, Client, free_ports
+from bench.common import ROOT, Client
+from bench.live_system import PATIENCE_S, counted, feed, running
 from bench.reports import Figures, Goal, goal
-from comitia.config import DirectorySettings, load
 from comitia.v1.decision_pb2 import Decision
 from comitia.v1.policy_pb2 import METHOD_LEARNED, METHOD_PLURALITY, Method
 from comitia.v1.task_pb2 import Task
 from comitia.v1.weights_pb2 import Weights
 from comitia_cli.client.comparing import Comparison
 from comitia_cli.client.policies import read_change
-from comitia_cli.client.redeciding import Wanted as Anew
-from comitia_cli.client.redeciding import pairs, weights_of
+from comitia_cli.client.redeciding import Wanted, pairs, weights_of
 from comitia_cli.demo.data import Dataset, Item, draw, make_tasks
 from comitia_cli.intervals import Z95, paired, wilson
-from comitia_cli.places import Places
-from comitia_cli.shell import Session, Shell, open_kafka
+from comitia_cli.shell import Session, Shell
 from comitia_cli.system.supervisor import ServiceState
-from comitia_cli.system.system import System, Wanted
+from comitia_cli.system.system import System
 
 TASKS = 500
 LABELS = {"0": "negative", "1": "positive"}
@@ -49,7 +46,6 @@ VOTES = {
     "learned": '{"method": "learned", "waitForAll": false}',
     "learned, stops at .9": '{"method": "learned", "waitForAll": false, "probabilityTarget": 0.9}',
 }
-_PATIENCE_S = 120.0
 
 # Vote -> task -> whether it was right; how many answers it waited for.
 Right = dict[str, dict[str, bool]]
@@ -95,52 +91,26 @@ async def _measure(data: Path, seed: int, folder: Path) -> Figures:
     truth = {task.id: item.label for task, item in zip(tasks, chosen, strict=True)}
     random.Random(seed).shuffle(tasks)
     half = len(tasks) // 2
-    stop, system = asyncio.Event(), _system(folder)
-    running = asyncio.create_task(system.run(stop))
-    try:
-        await _ready(system, running)
+    async with running(folder, _cards(folder)) as system:
         bootstrap = system.state.bootstrap
         async with Client(bootstrap, read_committed=True) as client:
             await client.ask([_as(task, METHOD_PLURALITY) for task in tasks[:half]])
             told = {task.id: truth[task.id] for task in tasks[:half]}
             taught = await _teach(system, told, folder)
             live = await client.ask([_as(task, METHOD_LEARNED) for task in tasks[half:]])
-        counted = {"live: feedback counted, learner killed in the middle": taught.feedback_count}
+        known = {"live: feedback counted, learner killed in the middle": taught.feedback_count}
         async with Shell().session(bootstrap) as session:
-            return counted | await _compare(session, live, truth, taught.version)
-    finally:
-        stop.set()
-        await asyncio.gather(running, return_exceptions=True)
+            return known | await _compare(session, live, truth, taught.version)
 
 
-def _system(folder: Path) -> System:
-    """Comitia as `comitia up` runs it, on a broker of its own."""
+def _cards(folder: Path) -> Path:
+    """A folder with the cards of all six."""
     cards = folder / "agents"
     cards.mkdir()
     for place in (ROOT / "agents", ROOT / "bench" / "live_agents"):
         for card in place.glob("*.yaml"):
             shutil.copy(card, cards)
-    state = folder / "state"
-    os.environ |= {
-        "COMITIA_STATE_DIR": str(state),
-        "COMITIA_BROKER_PORT": str(free_ports(2)),
-        "COMITIA_LOG_FORMAT": "text",
-    }
-    os.environ.pop("COMITIA_BOOTSTRAP", None)
-    wanted = Wanted(None, cards, ROOT / "models")
-    return System(wanted, Places(state, load(DirectorySettings).cache_dir), open_kafka, _unseen)
-
-
-def _unseen(_: object) -> None:
-    """Nobody watches the board."""
-
-
-async def _ready(system: System, running: "asyncio.Task[None]") -> None:
-    started = asyncio.create_task(system.started.wait())
-    await asyncio.wait({started, running}, return_when=asyncio.FIRST_COMPLETED)
-    started.cancel()
-    if running.done():
-        await running
+    return cards
 
 
 def _as(task: Task, method: Method) -> Task:
@@ -155,44 +125,20 @@ async def _teach(system: System, told: Mapping[str, str], folder: Path) -> Weigh
     ids = sorted(told)
     parts = ids[: len(ids) // 2], ids[len(ids) // 2 :]
     bootstrap = system.state.bootstrap
-    await _feed(bootstrap, {task: told[task] for task in parts[0]}, folder)
-    await _counted(bootstrap, len(parts[0]))
-    await _feed(bootstrap, {task: told[task] for task in parts[1]}, folder)
+    await feed(bootstrap, {task: told[task] for task in parts[0]}, folder)
+    await counted(bootstrap, SKILL, len(parts[0]))
+    await feed(bootstrap, {task: told[task] for task in parts[1]}, folder)
     learner = next(one for one in system.state.services if one.name == "learner")
     restarts = learner.restarts
     os.kill(learner.pid, signal.SIGKILL)
-    async with asyncio.timeout(_PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_S):
         while not _back(learner, restarts):  # noqa: ASYNC110 - the states are plain values
             await asyncio.sleep(0.1)
-    return await _counted(bootstrap, len(ids))
+    return await counted(bootstrap, SKILL, len(ids))
 
 
 def _back(learner: ServiceState, restarts: int) -> bool:
     return learner.restarts > restarts and learner.phase == "ready"
-
-
-async def _feed(bootstrap: str, told: Mapping[str, str], folder: Path) -> None:
-    """`comitia feedback`, as a user gives it."""
-    path = folder / "right.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("task_id", "correct"), *told.items()])
-    command = (str(BIN / "comitia"), "feedback", "--file", str(path), "--bootstrap", bootstrap)
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
-    )
-    _, errors = await process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"feedback was refused: {errors.decode()}")
-
-
-async def _counted(bootstrap: str, wanted: int) -> Weights:
-    """The newest weights, once as much feedback as `wanted` is in them."""
-    async with asyncio.timeout(_PATIENCE_S), Shell().session(bootstrap) as session:
-        while True:
-            weights = (await weights_of(session, 0)).get(SKILL)
-            if weights is not None and weights.feedback_count >= wanted:
-                return weights
-            await asyncio.sleep(0.2)
 
 
 async def _compare(
@@ -206,7 +152,7 @@ async def _compare(
     weights = await weights_of(session, version)
     for vote, policy in VOTES.items():
         right[vote], calls[vote], undecided[vote] = {}, {}, 0
-        anew = Anew(read_change(policy), 0, SKILL, version)
+        anew = Wanted(read_change(policy), 0, SKILL, version)
         async for pair in pairs(session, anew, weights, Comparison()):
             decision, task = pair.redecided, pair.redecided.task_id
             if task in live:
