@@ -1,22 +1,27 @@
-"""Another task under an id that is taken. An event that carries a task and what is known of the one
-that came first in; a dead letter out where their contents differ, nothing where they do not.
+"""What still comes for a task that is decided, above all another task under its id. An event and
+what is known of the task in; a dead letter out where a task's content differs from the one that
+came first, or a verdict finds nothing to settle.
 """
 
-from comitia.effects import AnswerDropped, DeadLetter, DecidedTask, Recorded
+from comitia.effects import DeadLetter, DecidedTask, Effect, Recorded
 from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia.v1.task_pb2 import Task
+from comitia_aggregator import conflict
 from comitia_aggregator.answers import dropped
 from comitia_aggregator.state import TaskState, digest_of
 
-Effects = tuple[DeadLetter | AnswerDropped, ...]
+Effects = tuple[Effect, ...]
 
 
 def after(decided: DecidedTask, event: Recorded[PanelEvent]) -> Effects:
     """What an event asks for once the task is decided: only another task under the same id
-    matters.
+    matters, and a verdict.
     """
-    if event.message.WhichOneof("event") == "answer":
+    kind = event.message.WhichOneof("event")
+    if kind == "answer":
         return dropped("AFTER_DECISION")
+    if kind == "verdict":
+        return conflict.after(decided, event.message.verdict)
     task = _task_of(event.message)
     if task is None:
         return ()

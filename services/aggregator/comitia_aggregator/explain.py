@@ -71,6 +71,20 @@ def walk(decision: Decision) -> Iterable[str]:
         yield f"Decided by {decision.decided_by}: {shown(decision.value)}."
 
 
+def settled(decision: Decision) -> str:
+    """What became of a conflict: a revision and its settlement."""
+    settlement = decision.settlement
+    if settlement.expired and decision.HasField("value"):
+        end = f"by its policy it is decided with {shown(decision.value)}"
+    elif settlement.expired:
+        end = "by its policy it ends without a value"
+    else:
+        by = settlement.by or "A person who gave no name"
+        why = f": {settlement.because}" if settlement.because else ""
+        return f"{by} settled revision {settlement.revision} as {shown(decision.value)}{why}"
+    return f"Nobody settled revision {settlement.revision} in time; {end}."
+
+
 def names(agents: Iterable[str]) -> str:
     """The agents' names in order, each once, the first few of many."""
     every = list(dict.fromkeys(agents))

@@ -34,6 +34,7 @@ class Rules:
     """Bounds of the fold and the delivery that its decisions name.
 
     `keep_ms`: how long a cancel, or an answer that carries no deadline, waits for its panel.
+    `remind_ms`: how often the log is told that a conflict is still open.
     `timeout_ms_max`: no deadline is believed that lies further than this after the append of the
     record that carries it. `early_max`: answers of one task held before its panel. A larger answer
     is an abstention, prose is cut, and a larger decision leaves prose and more out. `weights`:
@@ -44,6 +45,7 @@ class Rules:
 
     decisions_topic: str
     keep_ms: int = 600_000
+    remind_ms: int = 900_000
     timeout_ms_max: int = 3_600_000
     early_max: int = 2_000
     answer_bytes_max: int = 256 * KIB
@@ -98,6 +100,9 @@ class TaskState:
     which is whose. `walk`: the steps met before the last of them, as bytes of StepRecords.
     `opening`: a round was asked for that the log does not show yet. `partition`: where the task's
     log is.
+
+    `conflict`: bytes of the ConflictOpened of a task that waits for a person; then nothing else is
+    known of it. `settled`: names the verdict that was taken.
     """
 
     task_id: str
@@ -116,6 +121,8 @@ class TaskState:
     walk: tuple[bytes, ...] = ()
     opening: bool = False
     partition: int = -1
+    conflict: bytes = b""
+    settled: bytes = b""
 
 
 def digest_of(task: Task) -> bytes:

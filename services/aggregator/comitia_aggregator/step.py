@@ -17,6 +17,7 @@ from comitia.effects import Effect, Publish, Recorded, StopWork, Timer
 from comitia.errors import Poison
 from comitia.v1.decision_pb2 import (
     DECISION_STATUS_CANCELLED,
+    DECISION_STATUS_ESCALATED,
     DECISION_STATUS_FAILED,
     DECISION_STATUS_NO_AGENT,
     DECISION_STATUS_OVER_BUDGET,
@@ -26,12 +27,12 @@ from comitia.v1.decision_pb2 import (
     DecisionStatus,
 )
 from comitia.v1.panel_event_pb2 import PanelEvent, PanelOpened
-from comitia_aggregator import decision
+from comitia_aggregator import conflict, decision
 from comitia_aggregator.answers import count, dropped, hold, wait_until, within
 from comitia_aggregator.closing import closed
 from comitia_aggregator.concluding import conclude
 from comitia_aggregator.decision import Close, Ending
-from comitia_aggregator.duplicates import second
+from comitia_aggregator.duplicates import after, second
 from comitia_aggregator.ladder import advance
 from comitia_aggregator.state import (
     ENTRY_BYTES,
@@ -76,6 +77,8 @@ def step(
     kind = event.message.WhichOneof("event")
     if state is None:
         state = TaskState(event.message.task_id)
+    if state.conflict and kind not in conflict.KINDS:
+        return state, after(conflict.decided_of(state), event)
     known = state.panel or state.cancelled or state.decided
     if kind == "panel_opened" and overloaded and not known:
         effects = _overload(state, event, rules)
@@ -84,9 +87,9 @@ def step(
         effects = dropped("OVERLOADED")
     elif kind in _KINDS:
         effects = _KINDS[kind](state, event, rules)
-    else:  # rounds and verdicts are not of this version, and newer versions may say more
+    else:  # newer versions may say more
         effects = ()
-    remembered = state.panel or state.cancelled or state.early or state.decided
+    remembered = state.panel or state.cancelled or state.early or state.decided or state.conflict
     return (state if remembered else None), effects
 
 
@@ -203,12 +206,16 @@ _KINDS: dict[str | None, Callable[[TaskState, Event, Rules], Effects]] = {
     "task_refused": _task_refused,
     "task_failed": _task_failed,
     "task_cancelled": _task_cancelled,
+    "conflict_opened": conflict.opened,
+    "verdict": conflict.verdict,
 }
 
 
 def _timer(state: TaskState | None, now_ms: int, rules: Rules) -> tuple[TaskState | None, Effects]:
     if state is None or state.timer_ms is None or now_ms < state.timer_ms:
         return state, ()  # a timer that was moved or is over
+    if state.conflict:
+        return state, conflict.timer(state, now_ms, rules)
     if not state.panel:
         # Answers or a cancel whose panel never came.
         return None, dropped("NO_PANEL") * len(state.early)
@@ -264,9 +271,11 @@ def _publish(state: TaskState, made: Decision, panel: PanelOpened, rules: Rules)
     if not panel.task.policy.steps:
         state.panel, state.answers, state.early = b"", {}, ()
     key = panel.task.root_id or state.task_id
-    publish = Publish(rules.decisions_topic, key, made, traceparent=state.traceparent)
+    said: Effects = (Publish(rules.decisions_topic, key, made, traceparent=state.traceparent),)
+    if made.status == DECISION_STATUS_ESCALATED:
+        said = conflict.escalate(made, key, state.traceparent, rules)
     if answered == listed:
-        return (publish,)
+        return said
     reason = DecisionStatus.Name(made.status).removeprefix("DECISION_STATUS_")
     stop = StopWork(state.task_id, panel.panel_id, reason, panel.deadline_ms)
-    return (publish, stop)
+    return (*said, stop)
