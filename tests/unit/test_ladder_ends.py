@@ -91,6 +91,29 @@ def test_an_answer_to_a_round_may_stand_before_its_opening() -> None:
     assert second == ["no answer in time", ""]
 
 
+@pytest.mark.parametrize(("at_ms", "kept"), [(500, ""), (501, "no answer in time")])
+def test_an_answer_counts_until_its_round_is_over(at_ms: int, kept: str) -> None:
+    story = Story(ladder(TALK), [says("a"), says("b"), says("b")])
+    events = [opened(story.panel)]
+    for seat, option in enumerate("abb"):
+        events.append(PanelEvent(task_id="t1", answer=make_answer(f"p1.{seat}.0.1", option)))
+    begun = RoundOpened(panel_id="p1", round=2, deadline_ms=APPENDED_MS + 500)
+    begun.walk.add(name="deliberation", kind="deliberation", taken=True, rounds=2)
+    for seat in range(3):
+        begun.assignments.add(id=f"p1.{seat}.0.2", seat=seat, round=2)
+    events.append(PanelEvent(task_id="t1", round_opened=begun))
+    state = None
+    for event in events:
+        state, _ = step(state, recorded(event, APPENDED_MS + 5), APPENDED_MS + 5, RULES)
+    later = PanelEvent(task_id="t1", answer=make_answer("p1.0.0.2", "a"))
+    now_ms = APPENDED_MS + at_ms
+    state, _ = step(state, recorded(later, now_ms), now_ms, RULES)
+    state, effects = step(state, Timer("t1", now_ms), now_ms, RULES)
+    (publish, *_) = effects
+    ballots = publish.message.ballots  # type: ignore[union-attr]
+    assert [one.kept for one in ballots if (one.seat, one.round) == (0, 2)] == [kept]
+
+
 def test_the_rounds_of_another_panel_are_not_opened() -> None:
     story = Story(ladder(TALK), [says("a"), says("b")])
     state, _ = step(None, recorded(opened(story.panel)), APPENDED_MS + 1, RULES)

@@ -136,8 +136,17 @@ def test_a_judge_settles_a_tie_and_is_no_part_of_the_quorum() -> None:
     assert asked.role == "judge" and [peer.answer.agent for peer in asked.peers] == ["", ""]
     ballot = story.decision.ballots[-1]
     assert (ballot.role, ballot.agent) == ("judge", "j2")
-    alone = Story(ladder(JUDGE), [says("a"), says(None), says(None)], {"judge": [picks("a")]})
-    assert alone.run().decision.status == DECISION_STATUS_NO_QUORUM
+
+
+def test_judges_make_no_quorum_and_are_no_members_of_it() -> None:
+    few = [says("a"), says("b"), says(None), says(None), says(None)]
+    judged = Story(ladder(JUDGE), few, {"judge": [picks("a")]}).run()
+    assert judged.steps() == {"judge": True}
+    assert judged.decision.status == DECISION_STATUS_NO_QUORUM
+    counted = Story(ladder(JUDGE, quorum=3), few, {"judge": [picks("a")]}).run()
+    assert counted.decision.status == DECISION_STATUS_NO_QUORUM
+    beside = Story(ladder(JUDGE), [says("a"), says("a")], {"judge": [picks("a")] * 3}).run()
+    assert beside.decision.status == DECISION_STATUS_DECIDED
 
 
 def test_a_swapped_judge_sees_both_orders_and_what_depends_on_them_cancels_out() -> None:
