@@ -54,7 +54,7 @@ def walk(decision: Decision) -> Iterable[str]:
     the end.
     """
     for record in decision.steps:
-        name, why = record.name, _short(record.reason, REASON_CHARACTERS_MAX)
+        name, why = record.name, short(record.reason, REASON_CHARACTERS_MAX)
         if record.taken:
             leader = shown(record.leader) if record.HasField("leader") else "no value"
             after = f"; then {leader} leads (margin {record.margin:.2f})"
@@ -62,7 +62,7 @@ def walk(decision: Decision) -> Iterable[str]:
         elif ", but " in record.reason:
             yield f"Step {name} was not taken: {why}."
     stand = [one for one in decision.ballots if one.kept]
-    kept = [f"{ballot.agent} ({_short(ballot.kept)})" for ballot in stand]
+    kept = [f"{ballot.agent} ({short(ballot.kept)})" for ballot in stand]
     if kept:
         yield f"Their former answer stands: {names(kept)}."
     if decision.HasField("escalation"):
@@ -99,12 +99,13 @@ def shown(value: Value) -> str:
         return f"{value.number:.12g}"
     if kind == "ranking":
         tiers = (" = ".join(sorted(tier.option_ids)) for tier in value.ranking.tiers)
-        return _short(" > ".join(tiers))
+        return short(" > ".join(tiers))
     text = getattr(value, kind) if kind else ""
-    return f'"{_short(" ".join(text.split()))}"'
+    return f'"{short(" ".join(text.split()))}"'
 
 
-def _short(text: str, characters_max: int = SHOWN_CHARACTERS_MAX) -> str:
+def short(text: str, characters_max: int = SHOWN_CHARACTERS_MAX) -> str:
+    """The text, cut where it is long."""
     if len(text) <= characters_max:
         return text
     return text[: characters_max - 3] + "..."
@@ -197,7 +198,7 @@ def _reason(ballots: Sequence[Ballot]) -> str:
     for ballot in ballots:
         said = " ".join(ballot.rationale.split())
         if said:
-            return f'{ballot.agent} says: "{_short(said, REASON_CHARACTERS_MAX)}".'
+            return f'{ballot.agent} says: "{short(said, REASON_CHARACTERS_MAX)}".'
     return ""
 
 
@@ -218,4 +219,4 @@ def _why(abstention: Abstention) -> str:
     except ValueError:  # a reason that a newer agent knows
         reason = str(abstention.reason)
     word = reason.removeprefix("ABSTENTION_REASON_").lower()
-    return f"{word}: {_short(abstention.detail)}" if abstention.detail else word
+    return f"{word}: {short(abstention.detail)}" if abstention.detail else word

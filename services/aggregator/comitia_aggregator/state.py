@@ -85,6 +85,22 @@ class Round:
     shown: Mapping[int, tuple[int, ...]]
 
 
+@value
+class Staged:
+    """How far a task of stages is. `ended`: bytes of the StageRecords of the stages that have.
+    `stage` and `attempt`: of the child that was asked for last, "" between two; `asked_ms`: when
+    (broker's clock, epoch milliseconds); `opened`: the log shows it. `made`: bytes of the task's
+    decision, once it has one.
+    """
+
+    ended: tuple[bytes, ...] = ()
+    stage: str = ""
+    attempt: int = 0
+    asked_ms: int = 0
+    opened: bool = False
+    made: bytes = b""
+
+
 @dataclass(slots=True)
 class TaskState:
     """One task before its decision is acknowledged.
@@ -123,6 +139,7 @@ class TaskState:
     partition: int = -1
     conflict: bytes = b""
     settled: bytes = b""
+    staged: Staged | None = None
 
 
 def digest_of(task: Task) -> bytes:

@@ -27,7 +27,7 @@ from comitia.v1.decision_pb2 import (
     DecisionStatus,
 )
 from comitia.v1.panel_event_pb2 import PanelEvent, PanelOpened
-from comitia_aggregator import conflict, decision
+from comitia_aggregator import conflict, decision, stage_ends, stages
 from comitia_aggregator.answers import count, dropped, hold, wait_until, within
 from comitia_aggregator.closing import closed
 from comitia_aggregator.concluding import conclude
@@ -65,8 +65,7 @@ def step(
 
     `now_ms`: the append time of a log event, or the time of the timer (broker's clock, epoch
     milliseconds). `overloaded`: a panel that opens now is decided OVERLOADED, and no answer is held
-    for a panel that has not come. Raises Poison when
-    the event names no task.
+    for a panel that has not come. Raises Poison when the event names no task.
     """
     if isinstance(event, Timer):
         return _timer(state, now_ms, rules)
@@ -115,6 +114,9 @@ def _panel_opened(state: TaskState, event: Event, rules: Rules) -> Effects:
     if state.cancelled:
         ending = Ending(DECISION_STATUS_CANCELLED, state.cancelled)
         return refused + _end(state, kept, event.append_ms, ending, rules)
+    if kept.task.policy.stages:
+        due = stages.begin(state, kept, event.append_ms, rules)
+        return refused + _staged(state, due, rules)
     if not kept.assignments:
         ending = Ending(DECISION_STATUS_NO_AGENT, "The panel has no seat: no agent could be asked.")
         return refused + _end(state, kept, event.append_ms, ending, rules)
@@ -156,6 +158,13 @@ def _round_opened(state: TaskState, event: Event, rules: Rules) -> Effects:
         state.size_bytes -= len(one.answer) + ENTRY_BYTES
         refused += count(state, panel, one, rules)
     return refused + _if_closed(state, panel, event.append_ms, rules)
+
+
+def _staged(state: TaskState, due: stages.Due, rules: Rules) -> Effects:
+    """What is due of a task of stages: effects, or its decision."""
+    if isinstance(due, Decision):
+        return _publish(state, due, PanelOpened.FromString(state.panel), rules)
+    return due
 
 
 def _task_refused(state: TaskState, event: Event, rules: Rules) -> Effects:
@@ -202,6 +211,8 @@ def _task_cancelled(state: TaskState, event: Event, rules: Rules) -> Effects:
 _KINDS: dict[str | None, Callable[[TaskState, Event, Rules], Effects]] = {
     "panel_opened": _panel_opened,
     "round_opened": _round_opened,
+    "stage_opened": lambda *told: _staged(told[0], stages.moved(*told), told[2]),
+    "stage_ended": lambda *told: _staged(told[0], stages.moved(*told), told[2]),
     "answer": _answer,
     "task_refused": _task_refused,
     "task_failed": _task_failed,
@@ -220,6 +231,8 @@ def _timer(state: TaskState | None, now_ms: int, rules: Rules) -> tuple[TaskStat
         # Answers or a cancel whose panel never came.
         return None, dropped("NO_PANEL") * len(state.early)
     panel = PanelOpened.FromString(state.panel)
+    if state.staged:
+        return state, _staged(state, stages.expired(state, panel, now_ms, rules), rules)
     counted = decision.count(state, panel, rules)
     return state, _conclude(state, panel, (counted, Close.EXPIRED), now_ms, rules)
 
@@ -268,12 +281,14 @@ def _publish(state: TaskState, made: Decision, panel: PanelOpened, rules: Rules)
     answered, listed = len(state.answers) + len(state.late), len(panel.assignments)
     state.decided = True
     state.timer_ms = None
-    if not panel.task.policy.steps:
+    made = stage_ends.whole(state, made)
+    if not (panel.task.policy.steps or state.staged):
         state.panel, state.answers, state.early = b"", {}, ()
     key = panel.task.root_id or state.task_id
     said: Effects = (Publish(rules.decisions_topic, key, made, traceparent=state.traceparent),)
     if made.status == DECISION_STATUS_ESCALATED:
         said = conflict.escalate(made, key, state.traceparent, rules)
+    said = (*said, *stage_ends.others(state, panel, made, rules))
     if answered == listed:
         return said
     reason = DecisionStatus.Name(made.status).removeprefix("DECISION_STATUS_")
