@@ -49,6 +49,7 @@ def run_batch(seeds: range, stop_at_first: bool = False) -> Found:
             found.counts["seeds"] += 1
         found.counts["tasks"] += sum(p.kind in ("task", "refused") for p in made.publishings)
         found.counts.update(f"fault {fault.kind}" for fault in made.faults)
+        found.counts.update(outcome.seen)
         found.counts["lost calls"] += sum("lost" in what for _, _, what in outcome.trace)
         found.counts["transactions"] += sum(
             what.startswith("commit_transaction") for _, _, what in outcome.trace

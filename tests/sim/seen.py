@@ -4,6 +4,7 @@ In come the log as a read_committed reader sees it, the plan and every offset co
 tables by task, by assignment and by place.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -76,6 +77,17 @@ class Seen:
         """Whether every readable task has a decision, and so have its stages."""
         decided = {d.task_id for d in map(decision_of, self.records(DECISIONS))}
         return self.expected | {child.id for child in self.children} <= decided
+
+    def kinds(self) -> Counter[str]:
+        """How many events of each kind the log has beside panels and answers, and how many
+        revisions.
+        """
+        events = (event for pairs in self.events.values() for _, event in pairs)
+        found = Counter(event.WhichOneof("event") or "nothing" for event in events)
+        del found["panel_opened"], found["answer"]
+        revised = (d for pairs in self.decisions.values() for _, d in pairs if d.revision)
+        found["revisions"] = sum(1 for _ in revised)
+        return found
 
     @property
     def children(self) -> list[Task]:

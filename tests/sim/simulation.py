@@ -6,6 +6,7 @@ same trace, in any process whose string hashes are the same (PYTHONHASHSEED).
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -44,12 +45,15 @@ SESSION_MS = TRANSACTION_MS = 3_000
 
 @dataclass
 class Outcome:
-    """`violations` is empty where all is well. `trace`: (virtual ms, who, what)."""
+    """`violations` is empty where all is well. `trace`: (virtual ms, who, what). `seen`: how often
+    the log says what, beside answers.
+    """
 
     plan: Plan
     violations: list[str] = field(default_factory=list)
     trace: list[tuple[int, str, str]] = field(default_factory=list)
     ended_ms: int = 0
+    seen: Counter[str] = field(default_factory=Counter)
 
 
 class Simulation:
@@ -102,7 +106,9 @@ class Simulation:
         looking.cancel()
         await asyncio.wait({looking})
         self.outcome.ended_ms = self._now_ms()
-        self.outcome.violations += violations(self._seen())
+        seen = self._seen()
+        self.outcome.violations += violations(seen)
+        self.outcome.seen = seen.kinds()
         for process in self.processes.values():
             self.outcome.violations += [f"{process.name} died: {e!r}" for e in process.died_of]
             await process.crash()
