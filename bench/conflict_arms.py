@@ -39,7 +39,8 @@ Decided = dict[str, dict[int, Decision]]
 Asking = Callable[[Sequence[Task]], Awaitable[Mapping[str, Decision]]]
 
 
-@dataclass(frozen=True, slots=True)
+# Each arm is one of its own: steps are messages, which have no hash.
+@dataclass(frozen=True, slots=True, eq=False)
 class Arm:
     """`skill`: who answers. `level`: it is brought to the tokens of the dearest."""
 
@@ -118,7 +119,7 @@ class Leveller:
             if not wanted:
                 break
             await self._anew(wanted)
-        return self.decided
+        return {arm.name: self.decided[arm.name] for arm in found}
 
     def _mean(self, arm: Arm) -> float:
         found = self.decided[arm.name]

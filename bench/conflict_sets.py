@@ -106,9 +106,11 @@ SOURCES = {
 
 
 def draw(name: str, data: Path, seed: int, count: int = 0) -> LiveSet:
-    """Each text once; `count` items are measured, 0: as many as the source says. Chance is the share of the commonest answer, and for concepts, whose answers
-    stand in the text, that of a word of four letters or more drawn from it. ValueError where there
-    are too few.
+    """Each text once; `count` items are measured, 0: as many as the source says. ValueError where
+    there are too few.
+
+    Chance is the share of the commonest answer, and for concepts, whose answers stand in the text,
+    that of a word of four letters or more drawn from it.
     """
     source = SOURCES[name]
     items = list({item.text: item for item in source.read(data / source.folder)}.values())
