@@ -145,9 +145,23 @@ class Panel:
         return self.decisions()[task_id]
 
     def decisions(self) -> dict[str, Decision]:
+        """Of each task the last revision."""
         found = self.world.messages(DECISIONS, Decision)
-        assert len({one.task_id for one in found}) == len(found), "a task was decided twice"
+        revisions = {(one.task_id, one.revision) for one in found}
+        assert len(revisions) == len(found), "a task was decided twice"
         return {one.task_id: one for one in found}
+
+    def verdict(self, task_id: str, option: str) -> Command:
+        """A person's word on what the task was decided to be."""
+        command = Command()
+        said = command.verdict
+        said.task_id, said.by, said.because = task_id, "ann", "I looked"
+        for record in self.world.records(DECISIONS):
+            decision = Decision.FromString(record.value or b"")
+            if decision.task_id == task_id:
+                said.revision, said.decision_offset = decision.revision, record.offset
+        said.value.option_id = option
+        return command
 
     def letters(self) -> list[DeadLetter]:
         return self.world.messages(LETTERS, DeadLetter)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from comitia.consensus.keys import json_key, number_key, ranking_key, text_key
+from comitia.telemetry.conflict_metrics import REVISIONS, STEPS
 from comitia.telemetry.metrics import (
     AGENTS_MAX,
     AGREEMENT,
@@ -119,8 +120,16 @@ class Measures:
         """Tell of decisions, each with whether it was made because its deadline came."""
         counts: dict[tuple[str, str], int] = {}
         votes: Counter[str] = Counter()
+        steps: Counter[tuple[str, str]] = Counter()
+        revisions: Counter[str] = Counter()
         saved = 0
         for decision, at_deadline in decisions:
+            if decision.revision:
+                # Its ballots and steps are told with the revision before.
+                revisions["expired" if decision.settlement.expired else "settled"] += 1
+                continue
+            for step in decision.steps:
+                steps[step.kind, "taken" if step.taken else "passed"] += 1
             told, agreement = seats(decision, at_deadline)
             for seat in told:
                 counts[seat] = counts.get(seat, 0) + 1
@@ -140,6 +149,14 @@ class Measures:
             self._telemetry.add(SEATS, count, attributes)
         for method, count in votes.items():
             self._telemetry.add(VOTES, count, {Attribute.COMITIA_METHOD: method})
+        for (kind, outcome), count in steps.items():
+            labels: dict[str, str] = {
+                Attribute.COMITIA_STEP: kind,
+                Attribute.COMITIA_OUTCOME: outcome,
+            }
+            self._telemetry.add(STEPS, count, labels)
+        for outcome, count in revisions.items():
+            self._telemetry.add(REVISIONS, count, {Attribute.COMITIA_OUTCOME: outcome})
         self._telemetry.add(ASSIGNMENTS_SAVED, saved)
 
     def _bounded(self, agent: str) -> str:

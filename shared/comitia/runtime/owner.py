@@ -29,6 +29,7 @@ from comitia.runtime.membership import Membership
 from comitia.runtime.partition_state import PartitionState
 from comitia.runtime.reading import Commits, every, fetch
 from comitia.runtime.retry import Backoff, Stopped, persist
+from comitia.telemetry.conflict_metrics import CONFLICTS
 from comitia.telemetry.measures import messaging
 from comitia.telemetry.metrics import (
     CONSUMED,
@@ -90,6 +91,7 @@ class _Owner:
         self._group: asyncio.TaskGroup
         self._assigned_once = False
         runtime.telemetry.observe(TASKS_OPEN, lambda: self._sum(lambda s: s.open))
+        runtime.telemetry.observe(CONFLICTS, lambda: self._sum(lambda s: s.conflicts))
         runtime.telemetry.observe(TASKS_OPEN_BYTES, lambda: [(self._load.bytes, {})])
         runtime.telemetry.observe(TASKS_DECIDED, lambda: self._sum(lambda s: len(s.decided)))
         self._report()

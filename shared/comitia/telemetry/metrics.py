@@ -10,6 +10,7 @@ no id of a task or an assignment is an attribute of a metric.
 
 from collections.abc import Mapping
 
+from comitia.telemetry.conflict_metrics import CONFLICTS, REVISIONS, STEPS
 from comitia.telemetry.learning_metrics import (
     COMPARED,
     FEEDBACK,
@@ -269,6 +270,7 @@ GROUPS: Mapping[str, tuple[Metric, ...]] = {
         DECISIONS, VOTES, TASK_DURATION, STAGE_DURATION, SEATS, MARGIN, AGREEMENT,
         ASSIGNMENTS_SAVED, TASKS_OPEN, TASKS_OPEN_BYTES, TASKS_DECIDED, ANSWERS_DROPPED, LOOKUPS,
     ),
+    "Conflicts": (STEPS, CONFLICTS, REVISIONS),
     "Agents and models": (
         AGENTS_ALIVE, UNSTARTED, WAITING, IN_FLIGHT, ASSIGNMENTS_DROPPED, OPERATION_DURATION,
         TOKEN_USAGE, TIME_TO_FIRST_TOKEN, TIME_PER_OUTPUT_TOKEN, MODEL_BATCH,

@@ -48,6 +48,7 @@ class Attribute(StrEnum):
     COMITIA_METHOD = "comitia.method"  # name of a Method, without its prefix
     COMITIA_REASON = "comitia.reason"  # why something was dropped or kept, in capitals
     COMITIA_STAGE = "comitia.stage"  # route, inbox, answer, collect, decide
+    COMITIA_STEP = "comitia.step"  # kind of a step of a ladder
     COMITIA_OUTCOME = "comitia.outcome"  # what became of a seat; see metrics.SEATS
     COMITIA_RESOURCE = "comitia.resource"  # what of an engine is taken: sequences, cache
     COMITIA_SOURCE = "comitia.source"  # where a prompt's tokens came from: cache, read
