@@ -56,7 +56,8 @@ def staged_task(*stages: Mapping[str, object], **more: object) -> Task:
 
 class World:
     """`said`: by the agent, in each stage. `crash`: after so many appends the owner is lost.
-    `before`: append -> an event that comes into the log before it. `lose`: ids of stages that the
+    `before`: append -> an event that comes into the log before it; `idle`: those that come
+    when everybody waits. `lose`: ids of stages that the
     router never gets. `sizes`: of the task's state, in bytes, each time that the owner has read.
     """
 
@@ -69,6 +70,7 @@ class World:
         rules: Rules = RULES,
         skills: tuple[str, ...] = ("answer",),
         lose: tuple[str, ...] = (),
+        idle: tuple[PanelEvent, ...] = (),
     ) -> None:
         self.said = said
         self.crash = crash
@@ -84,7 +86,7 @@ class World:
         self.children: list[Task] = []
         self.published: list[Publish] = []
         self.appends = 0
-        self.lose = lose
+        self.lose, self.idle = lose, list(idle)
         self.sizes: list[int] = []
         # What others than the owner do, in order.
         self.others: deque[Callable[[], None]] = deque()
@@ -98,6 +100,8 @@ class World:
                 self._commit([e for pending in batch for e in pending.job.effects], batch)
             elif self.others:
                 self.others.popleft()()
+            elif self.idle:
+                self._append([self.idle.pop(0)])
             elif (timer_ms := self._next_timer()) is not None:
                 self.now_ms = max(self.now_ms, timer_ms)
                 self.state.fire(self.now_ms)
@@ -114,10 +118,6 @@ class World:
         ids = [child.id for child in self.children]
         assert len(set(ids)) == len(ids), "a stage was begun twice"
         return ids
-
-    def say(self, event: PanelEvent) -> None:
-        """An event of somebody else's."""
-        self._append([event])
 
     def _fresh(self) -> PartitionState:
         return PartitionState(self.fold, Load(1_000, 10**9), DECISIONS, 0)

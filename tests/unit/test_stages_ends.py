@@ -56,7 +56,7 @@ def test_a_stage_whose_record_is_lost_ends_the_task_and_says_where_it_is_kept() 
 
 
 def test_a_cancel_of_the_task_takes_the_open_stage_with_it() -> None:
-    world = World({}, before={7: cancel("t1")}).run(staged_task(*THREE))
+    world = World({"b": [None]}, idle=(cancel("t1"),)).run(staged_task(*THREE))
     assert status(world) == {"t1:a:1": "DECIDED", "t1": "CANCELLED", "t1:b:1": "CANCELLED"}
     assert "The task was cancelled by ann: enough." in world.decisions()["t1"].explanation
     child = world.decisions()["t1:b:1"].explanation
@@ -64,7 +64,7 @@ def test_a_cancel_of_the_task_takes_the_open_stage_with_it() -> None:
 
 
 def test_a_cancel_of_a_stage_ends_the_task() -> None:
-    world = World({}, before={7: cancel("t1:b:1")}).run(staged_task(*THREE))
+    world = World({"b": [None]}, idle=(cancel("t1:b:1"),)).run(staged_task(*THREE))
     assert status(world) == {"t1:a:1": "DECIDED", "t1:b:1": "CANCELLED", "t1": "CANCELLED"}
 
 
