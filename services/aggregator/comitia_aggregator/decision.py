@@ -40,6 +40,21 @@ class Ending:
     dead_letter: DeadLetterRef | None = None
 
 
+def kept(ending: Ending) -> bytes:
+    """As it is remembered: a Decision that says no more than this."""
+    said = Decision(status=ending.status, explanation=ending.reason)
+    if ending.dead_letter is not None:
+        said.dead_letter.CopyFrom(ending.dead_letter)
+    return said.SerializeToString()
+
+
+def ending_of(data: bytes) -> Ending:
+    """What `kept` has made bytes of."""
+    said = Decision.FromString(data)
+    letter = said.dead_letter if said.HasField("dead_letter") else None
+    return Ending(said.status, said.explanation, letter)
+
+
 class Close(Enum):
     """Why a vote is closed: everybody answered, the deadline came, the rest cannot change the
     outcome, or the winner is as likely to be right as the policy wants it.

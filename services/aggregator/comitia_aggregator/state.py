@@ -115,7 +115,8 @@ class TaskState:
     acknowledged, and `panel` lists the assignments of every round that was opened: `rounds` says
     which is whose. `walk`: the steps met before the last of them, as bytes of StepRecords.
     `opening`: a round was asked for that the log does not show yet. `partition`: where the task's
-    log is.
+    log is. `ending`: how an event has ended the task (see decision.kept), b"" where none has; no
+    round that stands behind it in the log opens the task again.
 
     `conflict`: bytes of the ConflictOpened of a task that waits for a person; then nothing else is
     known of it. `settled`: names the verdict that was taken.
@@ -136,6 +137,7 @@ class TaskState:
     rounds: tuple[Round, ...] = ()
     walk: tuple[bytes, ...] = ()
     opening: bool = False
+    ending: bytes = b""
     partition: int = -1
     conflict: bytes = b""
     settled: bytes = b""

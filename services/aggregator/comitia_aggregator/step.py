@@ -31,7 +31,7 @@ from comitia_aggregator import conflict, decision, stage_ends, stages
 from comitia_aggregator.answers import count, dropped, hold, wait_until, within
 from comitia_aggregator.closing import closed
 from comitia_aggregator.concluding import conclude
-from comitia_aggregator.decision import Close, Ending
+from comitia_aggregator.decision import Close, Ending, ending_of, kept
 from comitia_aggregator.duplicates import after, second
 from comitia_aggregator.ladder import advance
 from comitia_aggregator.state import (
@@ -157,6 +157,8 @@ def _round_opened(state: TaskState, event: Event, rules: Rules) -> Effects:
     for one in early:
         state.size_bytes -= len(one.answer) + ENTRY_BYTES
         refused += count(state, panel, one, rules)
+    if state.ending:  # a cancel, say, that stood in the log before this round did
+        return refused + _end(state, panel, event.append_ms, ending_of(state.ending), rules)
     return refused + _if_closed(state, panel, event.append_ms, rules)
 
 
@@ -273,14 +275,15 @@ def _conclude(
 
 
 def _end(state: TaskState, panel: PanelOpened, at_ms: int, ending: Ending, rules: Rules) -> Effects:
+    if panel.task.policy.steps:
+        state.ending = kept(ending)
     return _publish(state, decision.ended(state, panel, at_ms, ending, rules), panel, rules)
 
 
 def _publish(state: TaskState, made: Decision, panel: PanelOpened, rules: Rules) -> Effects:
     """Close the task and say so; agents that still work on it are told to stop."""
     answered, listed = len(state.answers) + len(state.late), len(panel.assignments)
-    state.decided = True
-    state.timer_ms = None
+    state.decided, state.timer_ms = True, None
     made = stage_ends.whole(state, made)
     if not (panel.task.policy.steps or state.staged):
         state.panel, state.answers, state.early = b"", {}, ()
@@ -289,7 +292,7 @@ def _publish(state: TaskState, made: Decision, panel: PanelOpened, rules: Rules)
     if made.status == DECISION_STATUS_ESCALATED:
         said = conflict.escalate(made, key, state.traceparent, rules)
     said = (*said, *stage_ends.others(state, panel, made, rules))
-    if answered == listed:
+    if answered == listed and not state.opening:
         return said
     reason = DecisionStatus.Name(made.status).removeprefix("DECISION_STATUS_")
     stop = StopWork(state.task_id, panel.panel_id, reason, panel.deadline_ms)
