@@ -11,6 +11,7 @@ from comitia.runtime.context import Runtime
 from comitia.runtime.dead_letters import task_refused
 from comitia.runtime.owner import OwnerSpec, run_owner
 from comitia.runtime.partitioner import partition_of
+from comitia.runtime.stage_letters import stage_refused
 from comitia.runtime.stream import Source, StreamSpec, run_stream
 from comitia.runtime.workers import Workers, WorkersSpec
 from comitia.v1.agent_card_pb2 import AgentCard
@@ -29,6 +30,7 @@ from tests.unit.runtime_world import World, simulate, until
 
 TASKS = "comitia.tasks.v1"
 COMMANDS = "comitia.commands.v1"
+STAGES = "comitia.stages.v1"
 EVENTS = "comitia.panel-events.v1"
 DECISIONS = "comitia.decisions.v1"
 LETTERS = "comitia.dead-letters.v1"
@@ -110,6 +112,7 @@ class Panel:
             router.agents.open_inbox(name)
         sources = (
             Source(TASKS, Task, router.on_task, task_refused(names, PARTITIONS), stage="route"),
+            Source(STAGES, Task, router.on_stage, stage_refused(names, PARTITIONS), stage="route"),
             Source(COMMANDS, Command, router.on_command),
             Source(AGENTS, AgentCard, router.on_card, removed=router.agents.remove),
         )
