@@ -1,8 +1,10 @@
 """What aiokafka raises is turned into Comitia's errors at the edge, all of it."""
 
+import asyncio
 import inspect
 
 import pytest
+import uvloop
 from aiokafka import errors as kafka
 
 from comitia.errors import ConfigError, Fenced, Poison, Retryable
@@ -72,6 +74,24 @@ def test_too_large_has_the_reason_of_its_dead_letter() -> None:
     error = translate(kafka.MessageSizeTooLargeError(), "x")
     assert isinstance(error, Poison)
     assert error.reason == "TOO_LARGE"
+
+
+def test_a_connection_that_uvloop_finds_closed_is_a_passing_fault() -> None:
+    """A request to a broker that has closed meanwhile must not end the process."""
+
+    async def write_too_late() -> None:
+        server = await asyncio.start_server(lambda _, there: there.close(), "127.0.0.1", 0)
+        async with server:
+            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.close()
+            await writer.wait_closed()
+            with pytest.raises(Retryable), mapped("committing"):
+                writer.transport.write(b"a request")
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(write_too_late())
+    with pytest.raises(RuntimeError), mapped("committing"):
+        raise RuntimeError("a bug of ours")
 
 
 def test_comitias_own_errors_and_bugs_pass_as_they_are() -> None:

@@ -171,6 +171,9 @@ RAISED = (
     kafka.KafkaError, kafka.ConsumerStoppedError, kafka.IllegalOperation, TimeoutError, OSError,
 )  # fmt: skip
 
+# So uvloop says, where others raise an OSError, that the connection was closed before the write.
+CLOSED = "the handler is closed"
+
 
 def translate(error: BaseException, doing: str) -> ComitiaError:
     """The error to raise instead of `error`, which came while `doing` (a phrase: "reading tasks
@@ -207,4 +210,8 @@ def mapped(doing: str) -> Iterator[None]:
     try:
         yield
     except RAISED as error:
+        raise translate(error, doing) from error
+    except RuntimeError as error:
+        if CLOSED not in str(error):
+            raise
         raise translate(error, doing) from error
