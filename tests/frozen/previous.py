@@ -1,11 +1,11 @@
 """Runs a service on a previous contract: `python -m tests.frozen.previous MODULE ...`.
 
-contract.binpb is a set of descriptors, frozen: comitia.v1 without Policy.wait_for_all,
-AgentCard.priority_lane, the event kind PanelEvent.task_cancelled and Command.cancel, as it was
-before these came. Its classes take the place of comitia.v1 before anything imports that, so that a
-process on either contract runs beside one on the other. Where today's code reads a field that was
-not there yet, it reads the default, as code that does not know the field behaves. In: a module that
-has a `main`, and its arguments.
+contract.binpb is a set of descriptors, frozen: comitia.v1 as it would be if Policy.wait_for_all,
+AgentCard.priority_lane, the event kind PanelEvent.task_cancelled and Command.cancel had not come
+yet. Its classes take the place of comitia.v1 before anything imports that, so that a process on
+either contract runs beside one on the other. Where today's code reads a field that is not there, it
+reads the default, as code that does not know the field behaves. In: a module that has a `main`, and
+its arguments.
 """
 
 import importlib

@@ -137,7 +137,7 @@ def quorum_over_seats(task: Task) -> None:
         (put("timeout_ms", 0), "timeout_ms: 0 is not possible", "1 to 60000"),
         (put("timeout_ms", 60_001), "timeout_ms: 60001 is not possible", "1 to 60000"),
         (put("priority", 9), "priority: there is no 9", "2 (PRIORITY_HIGH)"),
-        (put("policy.method", 77), "policy.method: there is no 77", "..., 14 (METHOD_MINIMUM"),
+        (put("policy.method", 77), "policy.method: there is no 77", "..., 15 (METHOD_ATTENTION"),
         (put("policy.selection", 77), "policy.selection: there is no 77", "SELECTION_BROADCAST"),
         (put("policy.rounds", 2), "policy.rounds: 2 rounds need deliberation", "use 1"),
         (put("policy.samples", 17), "policy.samples: 17 are too many", "at most 16"),
@@ -160,7 +160,6 @@ def quorum_over_seats(task: Task) -> None:
         (put("stage", "solve"), "stage: only stages", "leave it empty"),
         (put("tenant", "x" * 65), "tenant: it has 65 characters", "at most 64"),
         (put("session", "x" * 129), "session: it has 129 characters", "at most 128"),
-        (put("budget.tokens_max", 5), "budget.tokens_max: this version cannot", "leave it 0"),
     ],
 )
 def test_what_is_wrong_is_named_with_what_to_change(

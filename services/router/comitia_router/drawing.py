@@ -25,6 +25,9 @@ from comitia.consensus.weights import ACCURACY_MIN, SkillWeights, voter_of
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.task_pb2 import Task
 
+# Of a card that names none.
+ROLE_DEFAULT = "solver"
+
 
 def lot(candidates: Sequence[AgentCard], task: Task, count: int) -> list[AgentCard]:
     """Up to `count` of the candidates, by name."""
@@ -52,6 +55,20 @@ def by_weight(
             name, probability = segments[hit]
             chosen[name] = probability
     return chosen
+
+
+def by_role(candidates: Sequence[AgentCard], task: Task, count: int) -> Mapping[str, float]:
+    """`count` of the candidates, with as many of each role as the policy wants and there are: name
+    -> the probability with which it was drawn.
+    """
+    chosen: dict[str, float] = {}
+    for wanted in task.policy.roles:
+        those = [card for card in candidates if (card.role or ROLE_DEFAULT) == wanted.role]
+        drawn = lot(those, task, min(wanted.seats, count - len(chosen)))
+        chosen |= {card.name: len(drawn) / len(those) for card in drawn}
+    rest = [card for card in candidates if card.name not in chosen]
+    drawn = lot(rest, task, count - len(chosen))
+    return chosen | {card.name: len(drawn) / len(rest) for card in drawn}
 
 
 def inclusion(sizes: Sequence[float], count: int) -> list[float]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from comitia.effects import Effect, Publish, Recorded
 from comitia.errors import Poison
+from comitia.policy.times import first_deadline_ms
 from comitia.topics import Names
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.assignment_pb2 import Assignment
@@ -103,7 +104,13 @@ class Router:
         event = PanelEvent(panel_opened=self._opened(recorded))
         opened = event.panel_opened
         opened.seats.extend(seated)
+        if task.policy.steps:
+            opened.round_deadline_ms = first_deadline_ms(
+                task.policy, recorded.append_ms, opened.deadline_ms
+            )
         for chair in seated:
+            if chair.step:
+                continue
             number = chair.seat
             for sample in range(task.policy.samples or 1):
                 name = f"{opened.panel_id}.{number}.{sample}.{FIRST_ROUND}"
@@ -145,7 +152,9 @@ class Router:
         return ()
 
     def _assign(self, opened: PanelOpened) -> list[Publish]:
-        task, panel_id, deadline_ms = opened.task, opened.panel_id, opened.deadline_ms
+        task, panel_id = opened.task, opened.panel_id
+        deadline_ms = opened.round_deadline_ms or opened.deadline_ms
+        tokens_max = task.budget.tokens_max // max(1, len(opened.assignments))
         agents = {chair.seat: chair for chair in opened.seats}
         reply_topic = self.names.topic("panel-events")
         reply_partition = self.partition_of(task.root_id or task.id)
@@ -165,6 +174,7 @@ class Router:
                 reply_topic=reply_topic,
                 reply_partition=reply_partition,
                 agent=chair.agent,
+                tokens_max=tokens_max,
             )
             high = urgent and self.agents.has_priority_lane(chair.agent)
             inbox = self.names.inbox(chair.agent, high=high)

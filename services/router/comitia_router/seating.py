@@ -37,12 +37,12 @@ from comitia.v1.panel_event_pb2 import Seat
 from comitia.v1.policy_pb2 import SELECTION_BROADCAST, SELECTION_WEIGHTED
 from comitia.v1.task_pb2 import Task
 from comitia_router.agents import AgentTable
-from comitia_router.drawing import accuracy, by_weight, lot
+from comitia_router.drawing import ROLE_DEFAULT, accuracy, by_role, by_weight, lot
+from comitia_router.judges import is_judge, judge_seats
 from comitia_router.limits import Limits
 from comitia_router.validate import shown
 
 NAMES_MAX = 10
-ROLE_DEFAULT = "solver"
 _INPUT_KINDS: dict[str | None, InputKind] = {
     None: INPUT_KIND_UNSPECIFIED,
     "text": INPUT_KIND_TEXT,
@@ -80,11 +80,8 @@ def seat(
     skill, None where it has none.
     """
     kinds = (_input_kind(task), _format_kind(task))
-    fitting = [
-        card
-        for card in agents.cards()
-        if task.skill in card.skills and accepts(card, *kinds) and agents.alive(card, now_ms)
-    ]
+    able = [c for c in agents.cards() if accepts(c, *kinds) and agents.alive(c, now_ms)]
+    fitting = [card for card in able if task.skill in card.skills and not is_judge(card)]
     candidates = [card for card in fitting if not card.shadow]
     if not candidates:
         return Refusal(DECISION_STATUS_NO_AGENT, _nobody(task, agents, now_ms))
@@ -106,7 +103,8 @@ def seat(
     if task.budget.assignments_max:
         room = min(room, task.budget.assignments_max // samples - len(seats))
     shadows = [card for card in fitting if card.shadow]
-    return (*seats, *_shadows(task, shadows, room, len(seats)))
+    beside = _shadows(task, shadows, room, len(seats))
+    return (*seats, *beside, *judge_seats(task, able, len(seats) + len(beside)))
 
 
 def accepts(card: AgentCard, input_kind: InputKind, format_kind: FormatKind) -> bool:
@@ -121,8 +119,11 @@ def _members(
     """The seats that count."""
     drawn: Mapping[str, float]
     everybody = len(candidates) <= seats_max
-    weighted = task.policy.selection == SELECTION_WEIGHTED and not everybody
-    if weighted and weights is not None:
+    roles = not everybody and bool(task.policy.roles)
+    weighted = task.policy.selection == SELECTION_WEIGHTED and not everybody and not roles
+    if roles:
+        drawn = by_role(candidates, task, seats_max)
+    elif weighted and weights is not None:
         drawn = by_weight(candidates, task, seats_max, weights)
     else:
         count = min(seats_max, len(candidates))
@@ -130,7 +131,7 @@ def _members(
     how = (
         f"all {len(candidates)} candidates sit"
         if everybody
-        else f"drawn by lot, {len(drawn)} of {len(candidates)}"
+        else f"drawn by lot, {len(drawn)} of {len(candidates)}" + (" by role" if roles else "")
     )
     if weighted and weights is None:
         how += " (the skill has no weights yet)"
@@ -163,6 +164,7 @@ def _seat(task: Task, card: AgentCard, number: int, how: str, probability: float
         probability=probability,
         shadow=card.shadow,
         model_digest=card.model.digest,
+        priority_lane=card.priority_lane,
     )
 
 
@@ -189,7 +191,7 @@ def _within(task: Task, assignments: int) -> Refusal | None:
 def _nobody(task: Task, agents: AgentTable, now_ms: int) -> str:
     """Says which of skill, kinds and life was missing, and what there is."""
     cards = list(agents.cards())
-    skilled = [card for card in cards if task.skill in card.skills]
+    skilled = [card for card in cards if task.skill in card.skills and not is_judge(card)]
     fitting = [card for card in skilled if accepts(card, _input_kind(task), _format_kind(task))]
     live = [card for card in cards if agents.alive(card, now_ms)]
     if any(card in live for card in fitting):

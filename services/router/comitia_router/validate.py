@@ -47,11 +47,6 @@ def problems(task: Task, limits: Limits, *, stage: bool = False) -> tuple[str, .
         *_text("tenant", task.tenant, limits.tenant_characters_max, required=False),
         *_text("session", task.session, limits.session_characters_max, required=False),
     ]
-    if task.budget.tokens_max:
-        found.append(
-            "budget.tokens_max: this version cannot hold a panel to it; leave it 0 and bound the "
-            "work with budget.assignments_max and timeout_ms"
-        )
     return tuple(found)
 
 
