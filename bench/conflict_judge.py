@@ -7,8 +7,9 @@ learned vote with the judge as one voter more are worth on each.
 
 Who judges follows from the gold alone, by one rule for any data: of the models that were asked
 nearly everything, the one that is most often right on the gold judges, the PANEL next best are the
-strong panel, and all but the judge the other one. The judge is stronger than the panel's best, and
-on no panel; its answers are those that it gave on its own, without seeing the panel's.
+strong panel, and all but the judge the other one, or the only one where it is no larger. The judge
+is stronger than the panel's best, and on no panel; its answers are those that it gave on its own,
+without seeing the panel's.
 """
 
 import random
@@ -117,9 +118,10 @@ def courts(
             f"{len(best)} models were asked {COVERAGE_MIN:.0%} of the questions: a judge and a "
             f"panel take {MEMBERS_MIN + 1}"
         )
-    strong = Court(best[0], tuple(best[1 : PANEL + 1]))
-    every = Court(best[0], tuple(best[1:]))
-    return {f"strong {len(strong.panel)}": strong, f"all {len(every.panel)}": every}
+    found = {f"all {len(best) - 1}": Court(best[0], tuple(best[1:]))}
+    if len(best) - 1 > PANEL:
+        found[f"strong {PANEL}"] = Court(best[0], tuple(best[1 : PANEL + 1]))
+    return found
 
 
 def case(question: Question, court: Court, *, may_write: bool) -> Case:

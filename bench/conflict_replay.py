@@ -75,10 +75,12 @@ class Means:
         chance = np.random.default_rng(0)
         sums = np.stack(list(self.sums.values()), axis=1)
         counts = np.stack(list(self.counts.values()), axis=1)
+        seen = counts.any(axis=1)
+        sums, counts = sums[seen], counts[seen]
         found = [(sums.sum(axis=0) / counts.sum(axis=0))[None, :]]
-        even = np.full(self._questions, 1 / self._questions)
+        even = np.full(len(sums), 1 / len(sums))
         for _ in range(0, RESAMPLES, _CHUNK):
-            draws = chance.multinomial(self._questions, even, _CHUNK).astype(np.float64)
+            draws = chance.multinomial(len(sums), even, _CHUNK).astype(np.float64)
             found.append((draws @ sums) / (draws @ counts))
         return dict(zip(self.sums, np.concatenate(found).T, strict=True))
 
