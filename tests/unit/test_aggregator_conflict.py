@@ -76,8 +76,9 @@ def test_the_first_verdict_settles_the_second_is_refused_and_the_same_again_is_i
     assert not c.refusals
     c.say(verdict("a"))
     c.say(verdict("b", because="another reason"))
+    c.say(verdict("b", revision=7))
     assert len(c.decisions) == 1
-    assert len(c.refusals) == 2
+    assert len(c.refusals) == 3
     assert "revision 1 says how, and stands" in c.refusals[0]
 
 
@@ -218,7 +219,8 @@ def test_after_its_revision_only_the_same_verdict_is_ignored() -> None:
     decided = decided_by(c.decisions[0], 50, 0)
     assert decided.settled == settled_by(verdict("b").verdict.value, "ann", "I looked")
     assert after(decided, said(verdict("b"))) == ()
-    for other in (verdict("a"), verdict("b", by="bob"), verdict("b", because="")):
+    others = (verdict("a"), verdict("b", by="bob"), verdict("b", because=""))
+    for other in (*others, verdict("b", revision=7)):
         (letter,) = after(decided, said(other))
         assert isinstance(letter, DeadLetter) and "revision 1 says how" in letter.error
 

@@ -85,12 +85,13 @@ def verdict(state: TaskState, event: Event, rules: Rules) -> Effects:
         why = "no decision of this task waits for a person: settle one with the status ESCALATED"
         return _refused(state.task_id, why)
     name = _name(said)
-    if state.decided:
-        same = name == state.settled
-        return () if same else _refused(state.task_id, _too_late(said.revision + 1))
     conflict = ConflictOpened.FromString(state.conflict)
+    revision = conflict.decision.revision
+    if state.decided:
+        same = name == state.settled and said.revision == revision
+        return () if same else _refused(state.task_id, _too_late(revision + 1))
     if event.append_ms > _expires_ms(conflict):
-        late = _refused(state.task_id, _too_late(conflict.decision.revision + 1))
+        late = _refused(state.task_id, _too_late(revision + 1))
         return (*_expire(state, conflict, rules), *late)
     why = _problem(conflict, said, rules)
     if why:
@@ -121,7 +122,8 @@ def after(decided: DecidedTask, said: Verdict) -> Effects:
     """A verdict on a task of which no conflict is open. The one that settled it is delivered once
     more: nothing is wrong with that.
     """
-    if decided.settled and decided.settled == _name(said):
+    again = decided.settled == _name(said) and decided.revision == said.revision + 1
+    if decided.settled and again:
         return ()
     if decided.revision:
         return _refused(decided.task_id, _too_late(decided.revision))
