@@ -1,6 +1,6 @@
 """The panels of the live table: cards of unequal agents, written for one set at a time.
 
-In: a LiveSet; out: a folder of cards. Sentiments are judged by the four prompts and the encoder of
+In: a LiveSet; out: a folder of cards. Sentiments are judged by three prompts and the encoder of
 `agents/` and the novice of `bench/live_agents/`, as they stand there. Calculations and concepts are
 written by one model under four prompts with fewer and fewer examples, which are drawn from the set
 before anything is measured. Every card offers its answer a second time under a skill of its own
@@ -20,7 +20,7 @@ from comitia_agent.card import AgentProfile, read_card
 
 DECODER = "smollm2-135m-instruct"
 JUDGE = "arbiter"
-STANDING = ("critic", "labeller", "one-word", "reporter", "librarian")
+STANDING = ("critic", "labeller", "one-word", "librarian")
 # How words are drawn (0: the likeliest): enough that samples of one agent differ.
 TEMPERATURE = 0.5
 TOKENS_MAX = 8
