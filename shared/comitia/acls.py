@@ -34,12 +34,13 @@ class Acl:
 
 
 def router(names: Names) -> list[Acl]:
-    """Reads tasks, commands, cards, weights and heartbeats; writes panels and assignments; looks
-    whether `decisions` has as many partitions as `panel-events`.
+    """Reads tasks, commands, stages, cards, weights and heartbeats; writes panels and assignments;
+    looks whether `decisions` has as many partitions as `panel-events`.
     """
     return [
         _topic(names, "tasks", "Read"),
         _topic(names, "commands", "Read"),
+        _topic(names, "stages", "Read"),
         _topic(names, "agents", "Read"),
         _topic(names, "weights", "Read"),
         _topic(names, "heartbeats", "Read", "Write"),
@@ -52,16 +53,20 @@ def router(names: Names) -> list[Acl]:
 
 
 def aggregator(names: Names) -> list[Acl]:
-    """Reads panel-events, weights and its own decisions; writes decisions, in transactions, orders
-    to stop, and into the log that an event of a task could not be read.
+    """Reads panel-events, weights and its own decisions; writes, in transactions, these, stages,
+    later rounds and their assignments, and feedback from verdicts; orders to stop; and into the log
+    that an event of a task could not be read.
     """
     return [
         _topic(names, "panel-events", "Read", "Write"),
         _topic(names, "decisions", "Read", "Write"),
         _topic(names, "weights", "Read"),
+        _topic(names, "stages", "Write"),
+        _topic(names, "feedback", "Write"),
         _topic(names, "control", "Write"),
         _topic(names, "heartbeats", "Write"),
         _topic(names, "dead-letters", "Write"),
+        Acl("topic", inboxes(names), "prefixed", ("Write", "DescribeConfigs")),
         Acl("group", names.group("aggregator"), "literal", ("Read",)),
         Acl("transactional-id", f"{names.group('aggregator')}.", "prefixed", ("Write",)),
     ]

@@ -61,14 +61,17 @@ def doing(names: Names) -> dict[str, Doing]:
         "router": Doing(
             "router", acls.router(names), (*router_main.ENTITIES, *ALWAYS),
             writes=("panel-events", *ALWAYS), tables=("agents", "weights", "heartbeats"),
-            grouped=[("router", [names.topic(e) for e in ("tasks", "commands", "agents")])],
+            grouped=[
+                ("router", [names.topic(e) for e in ("tasks", "commands", "stages", "agents")])
+            ],
             inboxes=(inbox, high), writes_to_inboxes=True,
         ),
         "aggregator": Doing(
             "aggregator", acls.aggregator(names), (*aggregator_main.ENTITIES, *ALWAYS),
             writes=("panel-events", *ALWAYS), tables=("decisions", "weights"),
             grouped=[("aggregator", [names.topic("panel-events")])],
-            in_transactions=("decisions", "control"),
+            in_transactions=("decisions", "stages", "feedback", "control"),
+            inboxes=(inbox, high), writes_to_inboxes=True,
         ),
         "learner": Doing(
             "learner", acls.learner(names), (*learner_main.ENTITIES, *ALWAYS),

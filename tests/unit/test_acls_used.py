@@ -25,6 +25,7 @@ from comitia.runtime.service import Service
 from comitia.testing import LocalLog
 from comitia.topics import Names
 from comitia.v1.command_pb2 import Command
+from comitia.v1.decision_pb2 import DECISION_STATUS_NO_AGENT, Decision
 from comitia.v1.task_pb2 import Task
 from comitia_aggregator import main as aggregator_main
 from comitia_learner import main as learner_main
@@ -113,22 +114,68 @@ async def serve(runtime: Any, compose: Any, configured: Any) -> None:
         await compose(Service(configured, runtime, group))
 
 
-async def story(world: World) -> None:
-    """A task that an agent waits for and that is cancelled, and a record that nobody can read on
-    each way.
-    """
-    names = world.names
-    await until(lambda: len(world.records(names.topic("agents"))) == 1)
-    task = Task(id="t1", skill="s", timeout_ms=50_000)
+def a_task(task_id: str) -> Task:
+    task = Task(id=task_id, skill="s", timeout_ms=50_000)
     task.input.text = "It."
     task.format.choice.options.add(id="yes")
     task.format.choice.options.add(id="no")
+    return task
+
+
+def of_a_stage() -> Task:
+    task = a_task("t4")
+    task.policy.stages.add(name="only")
+    return task
+
+
+def left_to_a_person(task_id: str) -> Task:
+    task = a_task(task_id)
+    again, person = task.policy.steps.add(), task.policy.steps.add()
+    again.when.always = person.when.always = True
+    again.deliberation.rounds = 1
+    person.person.expires_ms = 1_000_000
+    return task
+
+
+async def settle(world: World) -> None:
+    """A person's word on a task; the first that is asked once the router knows who is alive."""
+    names, status = world.names, DECISION_STATUS_NO_AGENT
+    made: dict[str, Decision] = {}
+    while status == DECISION_STATUS_NO_AGENT:
+        task = left_to_a_person(f"asked-{len(made)}")
+        await world.write(names.topic("tasks"), task.id, task)
+        await until(lambda wanted=task.id: wanted in decided(world))  # type: ignore[misc]
+        made = decided(world)
+        status = made[task.id].status
+    command = Command()
+    command.verdict.task_id, command.verdict.by = task.id, "ann"
+    command.verdict.value.option_id, command.verdict.because = "yes", "it is"
+    (record,) = [r for r in world.records(names.topic("decisions")) if r.key == task.id.encode()]
+    command.verdict.decision_offset = record.offset
+    await world.write(names.topic("commands"), task.id, command)
+    await until(lambda: decided(world)[task.id].revision == 1)
+
+
+def decided(world: World) -> dict[str, Decision]:
+    found = world.messages(world.names.topic("decisions"), Decision)
+    return {one.task_id: one for one in found}
+
+
+async def story(world: World) -> None:
+    """A task that an agent waits for and that is cancelled, one of a stage, one that is left to a
+    person after a second round, and a record that nobody can read on each way.
+    """
+    names = world.names
+    await until(lambda: len(world.records(names.topic("agents"))) == 1)
+    task = a_task("t1")
     # More than there are: so it stays open.
     task.policy.quorum, task.policy.wait_for_all = 1, True
     await world.write(names.topic("tasks"), task.id, task)
     cancel = Command()
     cancel.cancel.task_id, cancel.cancel.reason = "t1", "no more"
     await world.write(names.topic("commands"), "t1", cancel)
+    await world.write(names.topic("tasks"), "t4", of_a_stage())
+    await settle(world)
     unreadable = (
         names.topic("tasks"), names.topic("panel-events"), names.topic("feedback"),
         names.inbox(AGENT),
@@ -138,6 +185,7 @@ async def story(world: World) -> None:
     letters = names.topic("dead-letters")
     await until(lambda: len(world.records(letters)) >= len(unreadable))
     await until(lambda: len(world.records(names.topic("decisions"))) >= 1)
+    await until(lambda: len(world.records(names.topic("stages"))) == 1)
     decided = decision_on("t3", {"ann": "yes"})
     await world.write(names.topic("decisions"), "t3", decided, partition=1)
     await world.write(names.topic("feedback"), "t3", feedback_on("t3", "yes", 0, partition=1))

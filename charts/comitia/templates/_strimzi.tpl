@@ -67,7 +67,7 @@ kafka.strimzi.io/{{ ternary "v1beta2" "v1" (and $old (not $new)) }}
 {{- $prefix := .root.Values.kafka.prefix -}}
 {{- $own := printf "%scomitia." $prefix -}}
 {{- if eq .component "router" }}
-{{- range $entity, $operations := dict "tasks" (list "Read") "commands" (list "Read") "agents" (list "Read") "weights" (list "Read") "heartbeats" (list "Read" "Write") "panel-events" (list "Write") "decisions" (list "Describe") "dead-letters" (list "Write") }}
+{{- range $entity, $operations := dict "tasks" (list "Read") "commands" (list "Read") "stages" (list "Read") "agents" (list "Read") "weights" (list "Read") "heartbeats" (list "Read" "Write") "panel-events" (list "Write") "decisions" (list "Describe") "dead-letters" (list "Write") }}
 {{ include "comitia.topicAcl" (list $prefix $entity $operations) }}
 {{- end }}
 - resource: {type: topic, name: {{ $own }}inbox., patternType: prefix}
@@ -75,9 +75,11 @@ kafka.strimzi.io/{{ ternary "v1beta2" "v1" (and $old (not $new)) }}
 - resource: {type: group, name: {{ $own }}router, patternType: literal}
   operations: [Read]
 {{- else if eq .component "aggregator" }}
-{{- range $entity, $operations := dict "panel-events" (list "Read" "Write") "decisions" (list "Read" "Write") "weights" (list "Read") "control" (list "Write") "heartbeats" (list "Write") "dead-letters" (list "Write") }}
+{{- range $entity, $operations := dict "panel-events" (list "Read" "Write") "decisions" (list "Read" "Write") "weights" (list "Read") "stages" (list "Write") "feedback" (list "Write") "control" (list "Write") "heartbeats" (list "Write") "dead-letters" (list "Write") }}
 {{ include "comitia.topicAcl" (list $prefix $entity $operations) }}
 {{- end }}
+- resource: {type: topic, name: {{ $own }}inbox., patternType: prefix}
+  operations: [Write, DescribeConfigs]
 - resource: {type: group, name: {{ $own }}aggregator, patternType: literal}
   operations: [Read]
 - resource: {type: transactionalId, name: {{ $own }}aggregator., patternType: prefix}

@@ -41,7 +41,10 @@ RULED = (
     "cancel_bytes_max",
     "decision_bytes_max",
 )
-ENTITIES = ("panel-events", "decisions", "weights", "control", "dead-letters")
+ENTITIES = (
+    *("panel-events", "decisions", "weights", "stages", "feedback", "control"),
+    "dead-letters",
+)
 
 
 @dataclass(frozen=True, slots=True)
