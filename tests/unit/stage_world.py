@@ -5,7 +5,7 @@ what was committed stays and is folded anew, what was not is gone.
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from google.protobuf import json_format
 
@@ -54,6 +54,7 @@ def staged_task(*stages: Mapping[str, object], **more: object) -> Task:
     return task
 
 
+@dataclass(eq=False)
 class World:
     """`said`: by the agent, in each stage. `crash`: after so many appends the owner is lost.
     `before`: append -> an event that comes into the log before it; `idle`: those that come
@@ -61,32 +62,27 @@ class World:
     router never gets. `sizes`: of the task's state, in bytes, each time that the owner has read.
     """
 
-    def __init__(
-        self,
-        said: Said,
-        *,
-        crash: int = -1,
-        before: Mapping[int, PanelEvent] | None = None,
-        rules: Rules = RULES,
-        skills: tuple[str, ...] = ("answer",),
-        lose: tuple[str, ...] = (),
-        idle: tuple[PanelEvent, ...] = (),
-    ) -> None:
-        self.said = said
-        self.crash = crash
-        self.before = dict(before or {})
+    said: Said
+    crash: int = -1
+    before: dict[int, PanelEvent] = field(default_factory=dict)
+    rules: Rules = RULES
+    skills: tuple[str, ...] = ("answer",)
+    lose: tuple[str, ...] = ()
+    idle: tuple[PanelEvent, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.before = dict(self.before)
         self.router = Router(NAMES, Limits(), lambda key: PARTITION, "r")
-        card = AgentCard(name="anna", version=1, skills=skills, no_heartbeat=True)
+        card = AgentCard(name="anna", version=1, skills=self.skills, no_heartbeat=True)
         self.router.agents.learn(card)
         self.router.agents.open_inbox("anna")
-        self.fold = TaskFold(rules)
+        self.fold = TaskFold(self.rules)
         self.now_ms = APPENDED_MS
         self.events: list[Recorded[PanelEvent]] = []
         self.made: list[Recorded[Decision]] = []
         self.children: list[Task] = []
         self.published: list[Publish] = []
         self.appends = 0
-        self.lose, self.idle = lose, list(idle)
         self.sizes: list[int] = []
         # What others than the owner do, in order.
         self.others: deque[Callable[[], None]] = deque()
@@ -101,7 +97,8 @@ class World:
             elif self.others:
                 self.others.popleft()()
             elif self.idle:
-                self._append([self.idle.pop(0)])
+                event, self.idle = self.idle[0], self.idle[1:]
+                self._append([event])
             elif (timer_ms := self._next_timer()) is not None:
                 self.now_ms = max(self.now_ms, timer_ms)
                 self.state.fire(self.now_ms)
