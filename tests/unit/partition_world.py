@@ -70,9 +70,9 @@ class Partition:
         self.now_ms = max(self.now_ms + 1, at_ms)
         self.log.append((event, self.now_ms))
 
-    def read(self) -> None:
-        """Fold what is in the log."""
-        for offset in range(self.state.next, len(self.log)):
+    def read(self, count: int = 1_000) -> None:
+        """Fold what is in the log, as many records as are said."""
+        for offset in range(self.state.next, min(len(self.log), self.state.next + count)):
             self._fold(offset)
 
     def flush(self) -> list[Pending]:

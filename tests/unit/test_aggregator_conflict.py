@@ -170,8 +170,9 @@ def test_a_verdict_after_the_end_finds_the_conflict_expired_whether_its_timer_wa
 
 def test_the_log_is_told_again_and_again_that_a_conflict_is_open_until_it_expires() -> None:
     c = Conflict(escalated()[1])
-    times = []
+    times: list[int] = []
     while not c.decisions:
+        assert len(times) < 10, "it does not expire"
         assert c.state is not None and c.state.timer_ms is not None
         times.append(c.state.timer_ms)
         for effect in c.tick(c.state.timer_ms):

@@ -5,7 +5,13 @@ import pytest
 from comitia.effects import Recorded
 from comitia.runtime.fold import GuardedFold
 from comitia.runtime.partition_state import PartitionState
-from comitia.v1.decision_pb2 import DECISION_STATUS_ESCALATED, DECISION_STATUS_EXPIRED
+from comitia.v1.decision_pb2 import (
+    DECISION_STATUS_ESCALATED,
+    DECISION_STATUS_EXPIRED,
+    DECISION_STATUS_FAILED,
+    Decision,
+)
+from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia_aggregator.main import TaskFold
 from tests.sim.events import cancelled
 from tests.unit.conflict_world import EXPIRES_MS
@@ -119,6 +125,31 @@ def test_a_conflict_of_a_revision_that_is_settled_is_not_opened() -> None:
     assert p.state.conflicts == 0
     p.say(settling())
     assert not p.state.waiting, "the same verdict again"
+
+
+def test_a_conflict_of_another_decision_than_the_one_remembered_is_not_opened() -> None:
+    """Of a decision that could not be published: a small one, FAILED, stands in its place."""
+    p = conflict()
+    told, failed = PanelEvent(), Decision(task_id="t1", status=DECISION_STATUS_FAILED)
+    told.CopyFrom(p.log[3][0])
+    p.decisions[0] = failed
+    p.take_over()
+    assert p.state.conflicts == 0
+    p.decisions[0].status = DECISION_STATUS_ESCALATED
+    told.conflict_opened.decision.revision = 3
+    p.log[3] = (told, p.log[3][1])
+    p.take_over()
+    assert p.state.conflicts == 0
+
+
+def test_a_revision_is_remembered_while_a_fold_would_meet_its_verdict_again() -> None:
+    p = conflict()
+    p.say(*disagreeing("t2")[:1])
+    p.say(settling())
+    p.publish()
+    p.state.prune(p.now_ms + 3_600_000, 1_000)
+    assert p.state.low_water() == 4
+    assert p.state.decided["t1"].revision == 1
 
 
 def test_one_that_may_be_settled_before_the_memory_begins_is_looked_up() -> None:

@@ -41,6 +41,18 @@ def test_a_cancel_before_a_round_in_the_log_ends_the_task_however_they_are_met()
     assert len(p.log) == rounds, "the round is not opened once more"
 
 
+def test_a_cancel_that_is_under_way_when_a_round_is_read_is_published_once() -> None:
+    p, _ = talking(cancel=True)
+    p.state.done()
+    p.read(1)
+    p.flush()
+    assert p.stopped == ["t1"], "whoever works on the round that was asked for"
+    p.read()
+    p.state.done()
+    p.publish()
+    assert [one.status for one in p.decisions] == [DECISION_STATUS_CANCELLED]
+
+
 def test_a_decision_that_is_taken_back_makes_its_task_open_again() -> None:
     p = Partition()
     p.say(*disagreeing("t1", TALK))
