@@ -123,6 +123,25 @@ def test_what_is_said_twice_of_a_stage_counts_once() -> None:
     assert again.decisions()["t1"].value == world.decisions()["t1"].value
 
 
+def ended(name: str, said: str) -> PanelEvent:
+    event = PanelEvent(task_id="t1")
+    told = event.stage_ended
+    told.child_id, told.stage = f"t1:{name}:1", name
+    told.decision.status = d.DECISION_STATUS_DECIDED
+    told.decision.value.text = said
+    return event
+
+
+def test_the_end_of_another_stage_says_nothing_of_the_open_one() -> None:
+    world = World({"b": [None]}, idle=(ended("a", "once more"),)).run(staged_task(*THREE))
+    assert status(world) == {"t1:a:1": "DECIDED", "t1:b:1": "EXPIRED", "t1": "EXPIRED"}
+
+
+def test_a_stage_ends_only_after_the_log_shows_it_opened() -> None:
+    world = World({}, before={1: ended("a", "too early")}).run(staged_task(*THREE))
+    assert world.decisions()["t1"].stages[0].value == text("a 1")
+
+
 def test_the_parent_holds_what_it_will_need_and_says_how_much() -> None:
     world = World({"a": [text("y" * 5_000)], "b": [None]}, lose=("t1:b:1",))
     task = staged_task(*THREE)
