@@ -73,14 +73,14 @@ def goals(figures: Figures, names: Sequence[str] = tuple(SOURCES)) -> list[Goal]
                 "best agent above chance",
                 "tokens of the dearest arm, of the mark",
                 "tokens of the cheapest arm, of the mark",
-                "share of second answers that peers change",
+                "second answers changed more often than by chance",
             )
         )
         found += [
             goal(f"{head}an agent's accuracy above chance", above, ">=", ABOVE_CHANCE),
             goal(f"{head}tokens of the dearest arm, of the mark", dearest, "<=", 1 + EQUAL),
             goal(f"{head}tokens of the cheapest arm, of the mark", cheapest, ">=", 1 - EQUAL),
-            goal(f"{head}second answers that peers change", changed, ">=", 0.01),
+            goal(f"{head}second answers that peers change, beyond chance", changed, ">=", 0.01),
         ]
     return found
 
@@ -188,29 +188,38 @@ def _table(one: LiveSet, decided: Decided) -> Figures:
 
 
 def _record(one: LiveSet, first: Decided) -> Figures:
-    """Second answers with and without peers, of the items and seats that have both."""
-    both = changed = switched = 0
-    for item, decision in first[DELIBERATION].items():
-        without = _second(first[WITHHELD][item])
-        for seat, answer in _second(decision).items():
-            if seat in without:
-                both += 1
-                changed += answer != without[seat]
-                switched += answer[0] != without[seat][0]
-    print(f"  second answers: {both}; peers change {changed}, {switched} of them the value")
-    whole = max(1, both)
+    """Second answers with and without peers, of the items and seats that have both; and first ones,
+    which differ by chance alone: which texts the model reads together changes its last digits.
+    """
+    told = [_compared(first, round_) for round_ in (1, 2)]
+    shares = [sum(found) / max(1, len(found)) for found in told]
+    shown = [len(ballot.peers) for each in first[DELIBERATION].values() for ballot in each.ballots]
+    print(f"  second answers that differ without peers: {sum(told[1])} of {len(told[1])}")
+    print(f"  first answers that differ in the same two runs: {sum(told[0])} of {len(told[0])}")
     return {
-        "second answers with and without peers": both,
-        "share of second answers that peers change": changed / whole,
-        "share of second answers whose value peers change": switched / whole,
+        "second answers with and without peers": len(told[1]),
+        "share of second answers that peers change": shares[1],
+        "share of first answers that differ by chance": shares[0],
+        "second answers changed more often than by chance": shares[1] - shares[0],
+        "ballots that name the peers they were shown": sum(map(bool, shown)),
     }
 
 
-def _second(decision: Decision) -> dict[tuple[int, int], tuple[bytes, ...]]:
-    """(seat, sample) -> value and probabilities of its second answer."""
+def _compared(first: Decided, round_: int) -> list[bool]:
+    """Whether value or probabilities of an answer differ, of each that both runs have."""
+    found = []
+    for item, decision in first[DELIBERATION].items():
+        without = _answers(first[WITHHELD][item], round_)
+        answers = _answers(decision, round_).items()
+        found += [answer != without[seat] for seat, answer in answers if seat in without]
+    return found
+
+
+def _answers(decision: Decision, round_: int) -> dict[tuple[int, int], tuple[bytes, ...]]:
+    """(seat, sample) -> value and probabilities of its answer in a round."""
     found = {}
     for ballot in decision.ballots:
-        if ballot.round == 2 and ballot.role != JUDGE:
+        if ballot.round == round_ and ballot.role != JUDGE:
             told = [one.SerializeToString() for one in ballot.probabilities]
             found[ballot.seat, ballot.sample] = (ballot.value.SerializeToString(), *told)
     return found

@@ -145,18 +145,21 @@ def _decision(task: Task, one: LiveSet) -> Decision:
     return decision
 
 
-def test_a_second_answer_counts_as_changed_where_value_or_probability_differs() -> None:
-    def second(number: float, seat: int, round_: int = 2, role: str = "") -> Decision:
+def test_second_answers_are_compared_apart_from_first_ones_and_judges() -> None:
+    def answers(*numbers: float, judge: float = 0) -> Decision:
         decision = Decision()
-        decision.ballots.add(seat=seat, round=round_, role=role).value.number = number
+        for round_, number in enumerate(numbers, 1):
+            decision.ballots.add(round=round_).value.number = number
+        decision.ballots.add(round=2, role="judge", seat=1).value.number = judge
         return decision
 
     one = LiveSet("calculations", "number", (), (), (), 0.0)
-    told = {0: second(1, 0), 1: second(2, 0), 2: second(3, 0, 1), 3: second(4, 0, 2, "judge")}
-    alone = {0: second(1, 0), 1: second(5, 0), 2: second(9, 0, 1), 3: second(9, 0, 2, "judge")}
+    told = {0: answers(1, 1), 1: answers(2, 2), 2: answers(3), 3: answers(4, 4, judge=1)}
+    alone = {0: answers(1, 9), 1: answers(9, 2), 2: answers(3), 3: answers(4, 8, judge=2)}
     figures = _record(one, {DELIBERATION: told, WITHHELD: alone})
-    assert figures["second answers with and without peers"] == 2
-    assert figures["share of second answers that peers change"] == 1 / 2
+    assert figures["second answers with and without peers"] == 3
+    assert figures["share of second answers that peers change"] == 2 / 3
+    assert figures["share of first answers that differ by chance"] == 1 / 4
 
 
 def test_what_was_not_measured_is_no_goal_reached() -> None:
