@@ -54,7 +54,7 @@ def walk(decision: Decision) -> Iterable[str]:
     the end.
     """
     for record in decision.steps:
-        name, why = record.name, short(record.reason, REASON_CHARACTERS_MAX)
+        name, why = record.name, short(record.reason, REASON_CHARACTERS_MAX).removesuffix(".")
         if record.taken:
             leader = shown(record.leader) if record.HasField("leader") else "no value"
             after = f"; then {leader} leads (margin {record.margin:.2f})"

@@ -159,6 +159,9 @@ class _Walk:
             # Past all other steps, to the one that leaves it to a person.
             kinds = [one.WhichOneof("kind") for one in self._steps]
             self.person = kinds.index("person") if "person" in kinds else -1
+            if self.person < 0:
+                # The router refuses such a policy. Nobody can be asked, and a rule objects.
+                self.result = self.result.undecided(name_of(step))
 
     def _left(self, record: StepRecord) -> None:
         record.margin = self.result.margin
