@@ -14,6 +14,7 @@ from comitia.v1.decision_pb2 import (
     DECISION_STATUS_DECIDED,
     DECISION_STATUS_ESCALATED,
     DECISION_STATUS_EXPIRED,
+    DECISION_STATUS_NO_QUORUM,
 )
 from comitia.v1.panel_event_pb2 import PanelEvent, RoundOpened
 from comitia_aggregator.step import step
@@ -59,10 +60,14 @@ def test_at_the_deadline_the_last_vote_decides_and_no_round_is_opened() -> None:
     assert "no time was left" in story.decision.explanation
 
 
-def test_a_panel_that_says_nothing_expires() -> None:
-    story = Story(ladder(TALK, JUDGE), [silent_from(1, says("a"))] * 3).run()
-    assert story.decision.status == DECISION_STATUS_EXPIRED
-    assert story.decision.cost.elapsed_ms <= TIMEOUT_MS
+def test_a_panel_that_says_nothing_ends_when_no_step_can_use_the_rest_of_its_time() -> None:
+    nobody = [silent_from(1, says("a"))] * 3
+    story = Story(ladder(TALK, JUDGE), nobody).run()
+    assert story.decision.status == DECISION_STATUS_NO_QUORUM
+    assert story.decision.cost.elapsed_ms < TIMEOUT_MS
+    to_the_end = Story(ladder(TALK, voteTimeoutMs=TIMEOUT_MS), nobody).run()
+    assert to_the_end.decision.status == DECISION_STATUS_EXPIRED
+    assert to_the_end.decision.cost.elapsed_ms == TIMEOUT_MS
 
 
 def test_an_answer_to_a_round_may_stand_before_its_opening() -> None:

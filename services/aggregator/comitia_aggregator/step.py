@@ -21,7 +21,6 @@ from comitia.v1.decision_pb2 import (
     DECISION_STATUS_FAILED,
     DECISION_STATUS_NO_AGENT,
     DECISION_STATUS_OVER_BUDGET,
-    DECISION_STATUS_OVERLOADED,
     DECISION_STATUS_REJECTED,
     Decision,
     DecisionStatus,
@@ -79,6 +78,7 @@ def step(
     if state.conflict and kind not in conflict.KINDS:
         return state, after(conflict.decided_of(state), event)
     known = state.panel or state.cancelled or state.decided
+    overloaded = overloaded and not stages.of_a_stage(event.message)
     if kind == "panel_opened" and overloaded and not known:
         effects = _overload(state, event, rules)
     elif kind == "answer" and overloaded and not (known or state.early):
@@ -118,8 +118,7 @@ def _panel_opened(state: TaskState, event: Event, rules: Rules) -> Effects:
         due = stages.begin(state, kept, event.append_ms, rules)
         return refused + _staged(state, due, rules)
     if not kept.assignments:
-        ending = Ending(DECISION_STATUS_NO_AGENT, "The panel has no seat: no agent could be asked.")
-        return refused + _end(state, kept, event.append_ms, ending, rules)
+        return refused + _end(state, kept, event.append_ms, decision.NO_SEAT, rules)
     return refused + _if_closed(state, kept, event.append_ms, rules)
 
 
@@ -243,11 +242,7 @@ def _overload(state: TaskState, event: Event, rules: Rules) -> Effects:
     panel = event.message.panel_opened
     state.digest = digest_of(panel.task)
     state.traceparent = event.traceparent
-    reason = (
-        "The aggregator has no room for another task: publish it again later, or add aggregators."
-    )
-    ending = Ending(DECISION_STATUS_OVERLOADED, reason)
-    return _end(state, without_input(panel), event.append_ms, ending, rules)
+    return _end(state, without_input(panel), event.append_ms, decision.NO_ROOM, rules)
 
 
 def _if_closed(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> Effects:
@@ -270,6 +265,9 @@ def _conclude(
     if walked.effects:
         state.opening, state.timer_ms = True, panel.deadline_ms
         return walked.effects
+    if why is Close.EXPIRED and at_ms < panel.deadline_ms:
+        # Its last round is over, and no step is left to use the rest of its time.
+        why = Close.COMPLETE
     made = decision.tallied(state, panel, counted, (why, at_ms), rules)
     return _publish(state, conclude(made, panel, counted, walked, at_ms), panel, rules)
 
