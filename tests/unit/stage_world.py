@@ -69,6 +69,7 @@ class World:
     skills: tuple[str, ...] = ("answer",)
     lose: tuple[str, ...] = ()
     idle: tuple[PanelEvent, ...] = ()
+    open_tasks_max: int = 1_000
 
     def __post_init__(self) -> None:
         self.before = dict(self.before)
@@ -117,7 +118,7 @@ class World:
         return ids
 
     def _fresh(self) -> PartitionState:
-        return PartitionState(self.fold, Load(1_000, 10**9), DECISIONS, 0)
+        return PartitionState(self.fold, Load(self.open_tasks_max, 10**9), DECISIONS, 0)
 
     def _next_timer(self) -> int | None:
         return self.state._table.timers.next_ms

@@ -6,6 +6,7 @@ import pytest
 
 from comitia.v1 import decision_pb2 as d
 from comitia.v1.panel_event_pb2 import PanelEvent, TaskCancelled, TaskFailed
+from comitia_aggregator.stages import of_a_stage
 from tests.unit.stage_world import EVENTS, Said, World, option, staged_task, text, tiny
 from tests.unit.test_stages_walk import FIVE
 
@@ -92,6 +93,15 @@ def test_a_task_whose_stage_never_opens_ends_at_its_deadline() -> None:
     assert made.status == d.DECISION_STATUS_EXPIRED
     assert "The deadline came in stage a." in made.explanation
     assert world.made[0].append_ms >= world.events[0].message.panel_opened.deadline_ms
+
+
+def test_without_room_a_task_that_was_let_in_goes_on() -> None:
+    world = World({}, open_tasks_max=2).run(staged_task(*THREE))
+    assert status(world)["t1"] == "DECIDED"
+    # Its answers may come before their panel.
+    assert of_a_stage(PanelEvent(task_id="t1:a:1"))
+    assert not of_a_stage(PanelEvent(task_id="t1"))
+    assert not of_a_stage(PanelEvent(task_id="t1:a:9"))
 
 
 def test_what_fits_no_input_fails_the_task() -> None:

@@ -14,6 +14,7 @@ from tests.unit import panel_world
 from tests.unit.panel_world import COMMANDS, NAMES, Panel, answer_to
 from tests.unit.runtime_world import until
 from tests.unit.stage_world import staged_task
+from tests.unit.test_sizes_of_topics import lower
 from tests.unit.test_stages_walk import FIVE
 
 STAGES = panel_world.STAGES
@@ -154,6 +155,23 @@ def test_a_stage_that_is_too_large_is_refused_and_tells_its_parent() -> None:
     panel.run(story)
     assert found(panel) == {"a:1": "DECIDED", "b:1": "REJECTED", "t1": "REJECTED"}
     assert panel.decisions()["t1"].dead_letter.topic == "comitia.dead-letters.v1"
+
+
+def test_a_stage_whose_decision_does_not_fit_fails_its_task() -> None:
+    panel = Panel()
+    panel.answers = dict.fromkeys(NAMES, panel_world.saying(16_000))
+    choice = {"choice": {"options": [{"id": "yes"}, {"id": "no"}]}}
+    task = staged_task({"name": "a", "policy": {"waitForAll": True}}, format=choice)
+
+    async def story() -> None:
+        lower(panel, panel_world.DECISIONS, 20_000)
+        await panel.publish(task, task.id)
+        made = await panel.decided(task.id)
+        assert "Stage a ended FAILED" in made.explanation
+        assert panel.decisions()["t1:a:1"].dead_letter == made.dead_letter
+
+    panel.run(story)
+    assert found(panel) == {"a:1": "FAILED", "t1": "FAILED"}
 
 
 def test_a_user_who_calls_a_task_a_stage_reaches_nobody_elses() -> None:

@@ -11,7 +11,9 @@ from enum import Enum, auto
 from comitia.v1.decision_pb2 import (
     DECISION_STATUS_DECIDED,
     DECISION_STATUS_EXPIRED,
+    DECISION_STATUS_NO_AGENT,
     DECISION_STATUS_NO_QUORUM,
+    DECISION_STATUS_OVERLOADED,
     Ballot,
     DeadLetterRef,
     Decision,
@@ -53,6 +55,13 @@ def ending_of(data: bytes) -> Ending:
     said = Decision.FromString(data)
     letter = said.dead_letter if said.HasField("dead_letter") else None
     return Ending(said.status, said.explanation, letter)
+
+
+NO_ROOM = Ending(
+    DECISION_STATUS_OVERLOADED,
+    "The aggregator has no room for another task: publish it again later, or add aggregators.",
+)
+NO_SEAT = Ending(DECISION_STATUS_NO_AGENT, "The panel has no seat: no agent could be asked.")
 
 
 class Close(Enum):

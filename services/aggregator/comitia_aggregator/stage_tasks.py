@@ -22,6 +22,8 @@ from comitia_aggregator.values import options_of
 
 # What the contract lets an input have.
 INPUT_BYTES_MAX = 256 * KIB
+# What `child_id` makes.
+CHILD_ID = re.compile(r".+:[a-z0-9-]{1,32}:[1-8]", re.DOTALL)
 _PLACE = re.compile(r"\{([a-z0-9-]{1,32})\}")
 # Of a task's time, the part that its last stage leaves to the decision of the whole; at most so
 # many milliseconds.

@@ -25,7 +25,14 @@ from comitia.v1.panel_event_pb2 import PanelEvent, PanelOpened
 from comitia_aggregator import decision, explain
 from comitia_aggregator.decision import Ending
 from comitia_aggregator.stage_graph import onward, stage_of
-from comitia_aggregator.stage_tasks import CannotEnter, OutOfTime, OverBudget, child_id, child_of
+from comitia_aggregator.stage_tasks import (
+    CHILD_ID,
+    CannotEnter,
+    OutOfTime,
+    OverBudget,
+    child_id,
+    child_of,
+)
 from comitia_aggregator.state import Rules, Staged, TaskState, cut
 
 # What becomes due: effects, or the parent's decision, which the caller publishes.
@@ -33,6 +40,16 @@ Due = tuple[Effect, ...] | Decision
 Event = Recorded[PanelEvent]
 # Of the largest decision, the part that all stages' records may take, and the last value again.
 RECORDS_PART = 3
+
+
+def of_a_stage(event: PanelEvent) -> bool:
+    """Whether there is room for it, however much is open: a task that was let in has one stage at a
+    time, and refused in the middle it would have been worked on for nothing. Before the panel the
+    id alone can tell, and may mislead: what is held then is bounded as ever.
+    """
+    if event.WhichOneof("event") == "panel_opened":
+        return bool(event.panel_opened.task.parent_id)
+    return CHILD_ID.fullmatch(event.task_id) is not None
 
 
 def begin(state: TaskState, panel: PanelOpened, at_ms: int, rules: Rules) -> Due:

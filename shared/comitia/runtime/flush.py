@@ -8,6 +8,7 @@ lets the task end. Orders to stop work are left to the caller: they are no part 
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from google.protobuf.message import DecodeError
 
@@ -144,12 +145,32 @@ async def _give_up(runtime: Runtime, delivery: Delivery, job: Job, original: Rec
     effects: Sequence[Effect] = ()
     if decision is not None and isinstance(decision.message, Decision):
         failed = dead_letters.failed_decision(decision.message, why, kept)
-        effects = (Publish(decision.topic, decision.key, failed, decision.partition),)
+        effects = (
+            Publish(decision.topic, decision.key, failed, decision.partition),
+            *_instead(job, failed),
+        )
     elif task_id and not _is_failure(original):
         effects = dead_letters.task_failed(runtime.names, number)(task_id, why, kept)
     follow = Job(effects, trace=job.trace)
     await delivery.deliver((follow,))
     job.acks += follow.acks
+
+
+def _instead(job: Job, failed: Decision) -> Iterator[Publish]:
+    """What was to be said with the decision and was not: a stage's end is now told to its parent as
+    the failure that it is.
+    """
+    acknowledged = [effect for effect, _ in job.acks]
+    for effect in job.effects:
+        if type(effect) is not Publish or type(effect.message) is not PanelEvent:
+            continue
+        if effect in acknowledged:
+            continue
+        event = PanelEvent()
+        event.CopyFrom(effect.message)
+        if event.HasField("stage_ended"):
+            event.stage_ended.decision.CopyFrom(failed)
+        yield replace(effect, message=event)
 
 
 def _refused_decision(job: Job) -> Publish | None:
