@@ -46,7 +46,7 @@ def test_each_stage_is_given_what_was_decided_before() -> None:
     assert decision.stages[3].value == option("yes")
     cost = decision.cost
     assert (cost.prompt_tokens, cost.completion_tokens, cost.assignments) == (50, 10, 5)
-    for part in ('Stage solve: "solve 1".', 'Decided by write: "write 1".'):
+    for part in ('Stage solve: "solve 1" leads by plurality', 'Decided by write: "write 1".'):
         assert part in decision.explanation
 
 
@@ -54,7 +54,7 @@ def test_a_failed_check_goes_back_as_often_as_it_may() -> None:
     world = World({"check": [option("no"), option("yes")]}).run(staged_task(*FIVE))
     assert names(world)[2:] == ["solve:1", "check:1", "solve:2", "check:2", "write:1"]
     assert "solve 2" in world.children[-1].input.text
-    assert 'Stage solve (2): "solve 2".' in world.decisions()["t1"].explanation
+    assert 'Stage solve (2): "solve 2" leads' in world.decisions()["t1"].explanation
 
 
 def test_a_loop_that_is_spent_is_passed_over() -> None:

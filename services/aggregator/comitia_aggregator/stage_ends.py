@@ -81,7 +81,10 @@ def _walk(records: Iterable[StageRecord]) -> Iterable[str]:
         again = f" ({record.attempt})" if record.attempt > 1 else ""
         why = explain.short(record.explanation, explain.REASON_CHARACTERS_MAX)
         if record.status == DECISION_STATUS_DECIDED:
-            yield f"Stage {record.stage}{again}: {explain.shown(record.value)}. {why}"
+            value = explain.shown(record.value)
+            # A vote's explanation begins with what it decided.
+            said = why if why.startswith(value) else f"{value}. {why}"
+            yield f"Stage {record.stage}{again}: {said}"
         else:
             name = DecisionStatus.Name(record.status).removeprefix("DECISION_STATUS_")
             yield f"Stage {record.stage}{again} ended {name}: {why}"
