@@ -91,6 +91,12 @@ def test_a_stage_has_no_stages() -> None:
     assert (found.task.root_id, found.task.parent_id, found.task.stage) == ("t1", "t1", "a")
 
 
+def test_a_stage_is_not_left_to_a_person() -> None:
+    task = a_stage()
+    task.policy.steps.add().person.expires_ms = 1_000
+    assert "give the stage a policy without such a step" in refused(task, STAGES).reason
+
+
 @pytest.mark.parametrize("field", ["root_id", "parent_id"])
 def test_a_stage_without_a_parent_is_no_stage(field: str) -> None:
     task = a_stage()

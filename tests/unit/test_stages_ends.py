@@ -42,10 +42,10 @@ def test_a_stage_that_nobody_can_sit_in_ends_the_task() -> None:
 
 
 def test_a_stage_that_is_refused_ends_the_task() -> None:
-    bad = {"name": "b", "policy": {"steps": [{"person": {}}]}}
-    world = World({}).run(staged_task(THREE[0], bad))
-    assert status(world)["t1"] == "REJECTED"
-    assert "give the stage a policy without such a step" in world.decisions()["t1"].explanation
+    empty = {"name": "b", "input": "{c}"}
+    world = World({}).run(staged_task(THREE[0], empty, THREE[2]))
+    assert status(world) == {"t1:a:1": "DECIDED", "t1:b:1": "REJECTED", "t1": "REJECTED"}
+    assert "input.text: it is empty" in world.decisions()["t1"].explanation
 
 
 def test_a_stage_whose_record_is_lost_ends_the_task_and_says_where_it_is_kept() -> None:

@@ -60,7 +60,7 @@ def test_a_failed_check_goes_back_as_often_as_it_may() -> None:
 def test_a_loop_that_is_spent_is_passed_over() -> None:
     world = World({"check": [option("no")]}).run(staged_task(*FIVE))
     assert names(world)[2:] == ["solve:1", "check:1", "solve:2", "check:2", "write:1"]
-    without = (*FIVE[:3], {**FIVE[3], "next": [FIVE[3]["next"][0]]}, FIVE[4])  # type: ignore[index]
+    without = (*FIVE[:3], {**FIVE[3], "next": [FIVE[3]["next"][0]]})  # type: ignore[index]
     decision = World({"check": [option("no")]}).run(staged_task(*without)).decisions()["t1"]
     assert (decision.decided_by, decision.value.option_id) == ("check", "no")
     assert "Stage solve was entered 2 times, as often as it may be." in decision.explanation
@@ -68,7 +68,8 @@ def test_a_loop_that_is_spent_is_passed_over() -> None:
 
 def test_a_branch_may_end_the_task() -> None:
     end = {**FIVE[3], "next": [{"values": [{"optionId": "yes"}]}, {"stage": "write"}]}
-    world = World({"check": [option("yes")]}).run(staged_task(FIVE[0], end, FIVE[4]))
+    end["input"] = "Clear? {understand}"
+    world = World({"check": [option("yes")]}).run(staged_task(FIVE[0], end, {"name": "write"}))
     assert names(world) == ["understand:1", "check:1"]
     assert world.decisions()["t1"].value == option("yes")
     assert list(world.decisions()["t1"].option_ids) == ["yes", "no"]
@@ -109,9 +110,9 @@ def test_a_conversation_stays_one() -> None:
 
 
 def test_what_was_decided_is_not_read_as_a_template() -> None:
-    stages = ({"name": "a"}, {"name": "b", "input": "{a} {nobody} {c}!"}, {"name": "c"})
+    stages = ({"name": "a"}, {"name": "b", "input": "{a} {x y} {c}!"}, {"name": "c"})
     world = World({"a": [text("{input} {b}")]}).run(staged_task(*stages))
-    assert world.children[1].input.text == "{input} {b} {nobody} !"
+    assert world.children[1].input.text == "{input} {b} {x y} !"
 
 
 def test_a_child_is_of_its_parents_making() -> None:
