@@ -60,7 +60,7 @@ def test_an_agent_that_judges_does_not_answer() -> None:
 
 
 def test_a_policy_may_name_who_judges_members_too() -> None:
-    policy = ladder({"judge": {"agents": ["cid", "gus", "eve"], "judges": 5}})
+    policy = ladder({"judge": {"agents": ["cid", "gus", "eve"], "judges": 3}})
     panel, _ = routed(policy, {**PANEL, "gus": "judge", "fay": "judge", "eve!": "judge"})
     judges = [(seat.agent, seat.step) for seat in panel.seats if seat.step]
     assert judges == [("cid", "judge"), ("gus", "judge")], "a shadow judges nobody"

@@ -139,7 +139,7 @@ def quorum_over_seats(task: Task) -> None:
         (put("priority", 9), "priority: there is no 9", "2 (PRIORITY_HIGH)"),
         (put("policy.method", 77), "policy.method: there is no 77", "..., 15 (METHOD_ATTENTION"),
         (put("policy.selection", 77), "policy.selection: there is no 77", "SELECTION_BROADCAST"),
-        (put("policy.rounds", 2), "policy.rounds: 2 rounds need deliberation", "use 1"),
+        (put("policy.rounds", 2), "policy.rounds: more than one round", "among policy.steps"),
         (put("policy.samples", 17), "policy.samples: 17 are too many", "at most 16"),
         (put("policy.seats_max", 101), "policy.seats_max: 101 are too many", "at most 100"),
         (put("policy.quorum", 101), "policy.quorum: 101 ballots are more", "lower it"),

@@ -43,7 +43,8 @@ def problems(task: Task, limits: Limits, *, stage: bool = False) -> tuple[str, .
         *_format(task.format, limits),
         *_timeout(task.timeout_ms, limits),
         *known("priority", task.priority, _PRIORITIES),
-        *policy_problems(task.policy, task.format.WhichOneof("kind"), limits),
+        *policy_problems(task.policy, task.format, limits),
+        *_vote_time(task),
         *_text("tenant", task.tenant, limits.tenant_characters_max, required=False),
         *_text("session", task.session, limits.session_characters_max, required=False),
     ]
@@ -103,6 +104,15 @@ def _timeout(timeout_ms: int, limits: Limits) -> Iterator[str]:
         yield (
             f"timeout_ms: {timeout_ms} is not possible; "
             f"give the panel 1 to {limits.timeout_ms_max} milliseconds"
+        )
+
+
+def _vote_time(task: Task) -> Iterator[str]:
+    vote_ms = task.policy.vote_timeout_ms
+    if vote_ms > task.timeout_ms:
+        yield (
+            f"policy.vote_timeout_ms: {vote_ms} is more than the task has (timeout_ms "
+            f"{task.timeout_ms}); lower it, or raise timeout_ms"
         )
 
 
