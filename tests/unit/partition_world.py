@@ -12,6 +12,7 @@ from comitia.runtime.partition_state import PartitionState
 from comitia.v1.decision_pb2 import (
     Decision,
 )
+from comitia.v1.feedback_pb2 import Feedback
 from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia_aggregator.main import TaskFold
 from tests.sim.events import (
@@ -39,20 +40,28 @@ class Partition:
         self.load = Load(1_000, 10_000_000)
         self.log: list[tuple[PanelEvent, int]] = []
         self.decisions: list[Decision] = []
+        self.decided_ms: list[int] = []
+        self.feedback: list[Feedback] = []
         self.letters: list[str] = []
         self.stopped: list[str] = []
         self.now_ms = APPENDED_MS
         self.state: PartitionState
         self.take_over()
 
-    def take_over(self, start: int = 0, recalled: int = 0) -> None:
-        """A new owner: `decisions` are read from `recalled` on, the log is folded from `start`."""
+    def take_over(self, start: int = 0, recalled: int = 0, from_ms: int = 0) -> None:
+        """A new owner: `decisions` are read from `recalled` on, and known from `from_ms` on; the
+        log is folded from `start`.
+        """
         self.state = PartitionState(GuardedFold(TaskFold(RULES)), self.load, DECISIONS, start)
-        self.state.memory.begin(recalled, 0)
-        for offset, decision in enumerate(self.decisions[recalled:], recalled):
-            self.state.recall(Recorded(decision, DECISIONS, 0, offset, APPENDED_MS))
-        for offset in range(start, len(self.log)):
-            self._fold(offset)
+        self.state.memory.begin(recalled, from_ms)
+        for offset in range(recalled, len(self.decisions)):
+            self.state.recall(self.decision_at(offset))
+        self.state.decisions_next = len(self.decisions)
+        self.read()
+
+    def decision_at(self, offset: int) -> Recorded[Decision]:
+        """As a reader gives it."""
+        return Recorded(self.decisions[offset], DECISIONS, 0, offset, self.decided_ms[offset])
 
     def crash(self) -> None:
         """Whoever follows begins where the mark is now."""
@@ -86,8 +95,11 @@ class Partition:
                 self.stopped.append(effect.task_id)
             elif isinstance(effect, Publish) and isinstance(effect.message, PanelEvent):
                 self.append(effect.message)
+            elif isinstance(effect, Publish) and isinstance(effect.message, Feedback):
+                self.feedback.append(effect.message)
             elif isinstance(effect, Publish) and isinstance(effect.message, Decision):
                 self.decisions.append(effect.message)
+                self.decided_ms.append(self.now_ms)
                 ack = Ack(DECISIONS, 0, len(self.decisions) - 1, self.now_ms)
                 one.job.acks.append((effect, ack))
         return batch

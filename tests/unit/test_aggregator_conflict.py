@@ -5,7 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from comitia.effects import AnswerDropped, DeadLetter, DecidedTask, Publish, settled_by
+from comitia.effects import (
+    AnswerDropped,
+    DeadLetter,
+    DecidedTask,
+    Publish,
+    Recorded,
+    settled_by,
+)
 from comitia.runtime.memory import decided_by
 from comitia.v1.decision_pb2 import (
     DECISION_STATUS_DECIDED,
@@ -17,6 +24,8 @@ from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia_aggregator.conflict import BECAUSE_BYTES_MAX, escalate
 from comitia_aggregator.duplicates import after
 from comitia_aggregator.step import step
+from comitia_learner.claims import decision_of
+from comitia_learner.judging import judge, panel_of
 from tests.sim.events import answered, cancelled, make_answer, make_panel, make_task, opened
 from tests.sim.events import recorded as said
 from tests.unit.conflict_world import EXPIRES_MS, OFFSET, Conflict, escalated, verdict
@@ -119,6 +128,17 @@ def test_an_offset_that_nobody_knows_is_not_compared() -> None:
     c.say(verdict(decision_offset=7))
     assert c.decisions[0].settlement.decision_offset == -1
     assert c.feedback[0].decision_offset == 7, "the person has read the decision"
+
+
+def test_a_verdict_judges_the_ballots_of_the_panel_that_could_not_agree() -> None:
+    decision, conflict = escalated()
+    c = Conflict(conflict)
+    c.say(verdict("b"))
+    stands = Recorded(decision, "comitia.decisions.v1", 0, OFFSET, 0)
+    panel = panel_of(decision_of(c.feedback[0], stands))
+    assert panel is not None
+    judged = judge(panel, c.feedback[0].correct)
+    assert (judged.correct, len(judged.votes)) == ("b", 4)
 
 
 def test_without_any_offset_there_is_no_feedback() -> None:

@@ -19,7 +19,9 @@ _LOG = logging.getLogger("comitia.fold")
 
 
 class TaskState(Protocol):
-    """What the runtime looks at in the state of a task; the rest is the fold's own."""
+    """What the runtime looks at in the state of a task; the rest is the fold's own. States are equal
+    when they know the same: that tells whether an event has changed anything.
+    """
 
     @property
     def timer_ms(self) -> int | None:
