@@ -19,8 +19,8 @@ _LOG = logging.getLogger("comitia.fold")
 
 
 class TaskState(Protocol):
-    """What the runtime looks at in the state of a task; the rest is the fold's own. States are equal
-    when they know the same: that tells whether an event has changed anything.
+    """What the runtime looks at in the state of a task; the rest is the fold's own. States are
+    equal when they know the same: that tells whether an event has changed anything.
     """
 
     @property
