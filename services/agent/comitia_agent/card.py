@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from comitia.consensus.weights import JUDGE
 from comitia.errors import ConfigError
 from comitia.topics import AGENT_NAME
 from comitia.v1.agent_card_pb2 import AgentCard
@@ -163,21 +164,24 @@ class Nearest(_Block):
 
 class Skill(_Block):
     """How one skill is answered, by the kind of answer asked for. Rankings are made from `choice`
-    or `nearest`. `json` keeps what is written to the schema of the task.
+    or `nearest`. `json` keeps what is written to the schema of the task. `judge`: how the best of
+    several answers is picked; its options are letters.
     """
 
-    later: ClassVar[tuple[str, ...]] = ("json_",)
+    later: ClassVar[tuple[str, ...]] = ("json_", "judge")
 
     choice: Choice | None = None
     nearest: Nearest | None = None
     text: Generated | None = None
     number: Generated | None = None
     json_: Written | None = Field(default=None, alias="json")
+    judge: Choice | None = None
 
     @model_validator(mode="after")
     def _answers_something(self) -> "Skill":
-        if not (self.choice or self.nearest or self.text or self.number or self.json_):
-            kinds = "choice, nearest, text, number, json"
+        said = (self.choice, self.nearest, self.text, self.number, self.json_, self.judge)
+        if not any(said):
+            kinds = "choice, nearest, text, number, json, judge"
             raise ValueError(f"says nothing: give at least one of {kinds}")
         if self.choice and self.nearest:
             raise ValueError("give choice or nearest, not both")
@@ -203,7 +207,9 @@ class AgentProfile(_Block):
     def prompts(self) -> int:
         """How many different prompts the model is given, inputs aside."""
         skills = self.skills.values()
-        blocks = ((skill.choice, skill.text, skill.number, skill.json_) for skill in skills)
+        blocks = (
+            (skill.choice, skill.text, skill.number, skill.json_, skill.judge) for skill in skills
+        )
         return sum(block is not None for group in blocks for block in group)
 
     def digest(self) -> str:
@@ -231,7 +237,8 @@ class AgentProfile(_Block):
             skills=list(self.skills),
             role=self.role,
             inputs=[InputKind.INPUT_KIND_TEXT, InputKind.INPUT_KIND_CHAT],
-            formats=[kind for kind, does in offered.items() if does],
+            # A judge picks among answers of any format.
+            formats=[kind for kind, does in offered.items() if does and self.role != JUDGE],
             model=ModelRef(name=self.model, digest=model_digest),
             content_digest=self.digest(),
             priority_lane=self.priority_lane,

@@ -36,7 +36,10 @@ class Unsupported(Exception):
 
 
 class Chooser(Protocol):
-    """Weighs the options of a task."""
+    """Weighs the options of a task. `reads`: what stands around the input moves it."""
+
+    @property
+    def reads(self) -> bool: ...
 
     async def prepare(self) -> None:
         """Do what every task shares. ConfigError when the model cannot."""
@@ -60,6 +63,8 @@ class _Framed:
 
 class LikelihoodChooser:
     """p(option | prompt), summed over the option's tokens, calibrated and made to sum to 1."""
+
+    reads = True
 
     def __init__(self, card: Choice, model: Model) -> None:
         self._card = card
@@ -115,6 +120,8 @@ class NearestChooser:
     """Cosine similarity of the input to labelled examples, or to the options themselves where the
     card has none.
     """
+
+    reads = False
 
     def __init__(self, card: Nearest, model: Model) -> None:
         self._card = card

@@ -5,16 +5,21 @@ missing. Retryable and Overloaded pass through: the runtime tries again until th
 abstains then (FAILED, OVERLOADED).
 """
 
+from comitia.consensus.weights import JUDGE
 from comitia.effects import Publish, Recorded
 from comitia.errors import ConfigError, Poison
 from comitia.ports import Clock, Model
 from comitia.v1.answer_pb2 import AbstentionReason, Answer, ModelRef, Timings
 from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.panel_event_pb2 import PanelEvent
+from comitia.v1.task_pb2 import Task
+from comitia.v1.value_pb2 import Value
 from comitia_agent.answers import abstain, choice, ranking
-from comitia_agent.card import AgentProfile
-from comitia_agent.choosing import Unsupported, make_chooser
-from comitia_agent.prompts import input_text
+from comitia_agent.card import AgentProfile, Choice, Skill
+from comitia_agent.choosing import LikelihoodChooser, Unsupported, make_chooser
+from comitia_agent.deliberation import Words, deliberates, reason, with_peers
+from comitia_agent.judging import by_letter, by_options
+from comitia_agent.prompts import input_text, value_text
 from comitia_agent.writing import Writer
 
 UNSUPPORTED = AbstentionReason.ABSTENTION_REASON_UNSUPPORTED
@@ -40,6 +45,11 @@ class Agent:
         skills = profile.skills.items()
         self._choosers = {
             name: chooser for name, skill in skills if (chooser := make_chooser(skill, model))
+        }
+        self._judges = {
+            name: LikelihoodChooser(judge, model)
+            for name, skill in skills
+            if (judge := _judge_of(skill))
         }
         self._text = {name: Writer(skill.text, model) for name, skill in skills if skill.text}
         self._number = {name: Writer(skill.number, model) for name, skill in skills if skill.number}
@@ -91,12 +101,58 @@ class Agent:
         return answer
 
     async def _work(self, assignment: Assignment) -> Answer:
-        task = assignment.task
-        text = input_text(task.input)
+        text = input_text(assignment.task.input)
         if text is None:
             raise Unsupported("this agent reads text and chat, not references")
+        if assignment.role == JUDGE:
+            return await self._judge(text, assignment)
+        if not deliberates(assignment):
+            return await self._answer(text, assignment)
+        words = self._words(assignment.task)
+        try:
+            answer = await self._answer(with_peers(text, assignment, words), assignment)
+        except Poison as error:
+            if error.reason != "TOO_LONG":
+                raise
+            shorter = with_peers(text, assignment, words, reasons=False)
+            answer = await self._answer(shorter, assignment)
+        if answer.HasField("value"):
+            answer.rationale = reason(assignment, answer, words)
+        return answer
+
+    async def _judge(self, text: str, assignment: Assignment) -> Answer:
+        """Pick among the answers of others, or write one where that may be done and a card can."""
+        task = assignment.task
+        words = self._words(task)
+        kind, skill = task.format.WhichOneof("kind"), task.skill
+        if assignment.may_write and kind in ("text", "number", "json"):
+            return await self._answer(with_peers(text, assignment, words), assignment)
+        chooser = self._choosers.get(skill)
+        if skill not in self._judges and kind == "choice" and chooser:
+            return await by_options(text, assignment, chooser)
+        if skill in self._judges:
+            return await by_letter(text, assignment, self._judges[skill], words)
+        raise Unsupported(f"this agent does not judge answers to tasks of skill {skill!r}")
+
+    def _words(self, task: Task) -> Words:
+        """How values are read out: an option by the card's word for it, else by its text."""
+        skill = self.profile.skills.get(task.skill)
+        known = skill.choice.words if skill is not None and skill.choice else {}
+        options = (*task.format.choice.options, *task.format.ranking.options)
+        texts = {option.id: known.get(option.id, option.text or option.id) for option in options}
+
+        def words(value: Value) -> str:
+            return value_text(value, texts)
+
+        return words
+
+    async def _answer(self, text: str, assignment: Assignment) -> Answer:
+        task = assignment.task
         chooser = self._choosers.get(task.skill)
         kind = task.format.WhichOneof("kind")
+        if chooser and not chooser.reads:
+            # An encoder of the input alone: what others say does not move it.
+            text = input_text(task.input) or text
         if kind == "choice" and chooser:
             return choice(await chooser.weigh(text, task.format.choice.options))
         if kind == "ranking" and chooser:
@@ -108,3 +164,14 @@ class Agent:
         if kind == "json" and task.skill in self._json:
             return await self._json[task.skill].document(text, assignment)
         raise Unsupported(f"this agent does not answer tasks of skill {task.skill!r} with a {kind}")
+
+
+def _judge_of(skill: Skill) -> Choice | None:
+    """How a skill judges: as its card says, else in the manner of what it writes."""
+    if skill.judge:
+        return skill.judge
+    written = skill.text or skill.number or skill.json_
+    if written is None:
+        return None
+    system = "You compare answers to a question and name the best one by its letter."
+    return Choice(style=written.style, system=system, item="{input}\n\nThe best answer is")

@@ -6,12 +6,13 @@ begins, so that all that stands before it (instructions, examples) is prefilled 
 every task.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from comitia import ports
 from comitia.v1.format_pb2 import Option
 from comitia.v1.input_pb2 import Input
+from comitia.v1.value_pb2 import Value
 from comitia_agent.card import Example, Prompt
 
 Render = Callable[[Sequence[tuple[str, str]]], str]
@@ -71,6 +72,19 @@ def input_text(task_input: Input) -> str | None:
     if kind == "chat":
         return "\n".join(f"{turn.role}: {turn.content}" for turn in task_input.chat.messages)
     return None
+
+
+def value_text(value: Value, options: Mapping[str, str]) -> str:
+    """A value as a model reads it. `options`: id -> words."""
+    kind = value.WhichOneof("kind")
+    if kind == "option_id":
+        return options.get(value.option_id, value.option_id)
+    if kind == "number":
+        return f"{value.number:.12g}"
+    if kind == "ranking":
+        tiers = value.ranking.tiers
+        return " > ".join(" = ".join(options.get(o, o) for o in t.option_ids) for t in tiers)
+    return str(getattr(value, kind)) if kind else ""
 
 
 def _item(prompt: Prompt, text: str, listing: str) -> str:

@@ -38,13 +38,13 @@ class Writer:
         raises.
         """
         asked = assignment.task.format.text.tokens_max or self._card.tokens_max
-        return await self._write(text, assignment, min(asked, self._card.tokens_max))
+        return await self._write(text, assignment, min(asked, self._tokens_max(assignment)))
 
     async def number(self, text: str, assignment: Assignment) -> Answer:
         """A number within the task's bounds; abstains where none was written. Raises whatever the
         model raises.
         """
-        answer = await self._write(text, assignment, self._card.tokens_max)
+        answer = await self._write(text, assignment, self._tokens_max(assignment))
         if not answer.HasField("value"):
             return answer
         written = answer.value.text
@@ -63,7 +63,7 @@ class Writer:
         Raises whatever the model raises: Poison (BAD_CONSTRAINT) for a schema that it cannot keep.
         """
         schema = assignment.task.format.json.schema
-        sampling = self._sampling(self._card.tokens_max, seed_of(assignment), schema)
+        sampling = self._sampling(self._tokens_max(assignment), seed_of(assignment), schema)
         made = await self._model.generate(self._frame.fill(text), sampling)
         answer = _document(made, sampling.tokens_max)
         answer.usage.CopyFrom(usage_of(made.usage))
@@ -74,6 +74,10 @@ class Writer:
         card's adapter. ConfigError when it cannot.
         """
         await self._model.generate(self._frame.fill(""), self._sampling(1, 0))
+
+    def _tokens_max(self, assignment: Assignment) -> int:
+        """Tokens that may be written: the card's, within the budget of the assignment."""
+        return min(self._card.tokens_max, assignment.tokens_max or self._card.tokens_max)
 
     async def _write(self, text: str, assignment: Assignment, tokens_max: int) -> Answer:
         sampling = self._sampling(tokens_max, seed_of(assignment))

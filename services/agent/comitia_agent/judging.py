@@ -1,0 +1,90 @@
+"""An agent as a judge: the panel's answers in, the one that it finds best out.
+
+A card may say how it judges (`judge`, a prompt for letters); otherwise an agent that weighs options
+judges by how it weighs those that were answered, and one that writes is asked for a letter. Answers
+are shown in the order of the assignment, without names: what depends on their order, asking again
+in the reverse one cancels. What is picked is handed on as it was given.
+"""
+
+import string
+from collections.abc import Sequence
+
+from comitia.v1.answer_pb2 import AbstentionReason, Answer, OptionProbability
+from comitia.v1.assignment_pb2 import Assignment, PeerAnswer
+from comitia.v1.format_pb2 import Option
+from comitia_agent.answers import abstain, usage_of
+from comitia_agent.chance import best
+from comitia_agent.choosing import Chooser, Unsupported, Weighed
+from comitia_agent.deliberation import REASON_CHARACTERS_MAX, VALUE_CHARACTERS_MAX, Words
+
+# Letters that a model tells apart.
+CANDIDATES_MAX = len(string.ascii_uppercase)
+UNDECIDED = AbstentionReason.ABSTENTION_REASON_UNDECIDED
+
+
+async def by_letter(text: str, assignment: Assignment, chooser: Chooser, words: Words) -> Answer:
+    """Ask for the letter of the best answer."""
+    peers = _candidates(assignment)
+    letters = string.ascii_uppercase[: len(peers)]
+    listing = "\n".join(
+        f"{letter}: {_shown(peer, words)}" for letter, peer in zip(letters, peers, strict=True)
+    )
+    asked = f"{text}\n\nAnswers:\n{listing}"
+    weighed = await chooser.weigh(asked, [Option(id=letter) for letter in letters])
+    return _pick(assignment, peers, weighed, dict(zip(letters, peers, strict=True)))
+
+
+async def by_options(text: str, assignment: Assignment, chooser: Chooser) -> Answer:
+    """Weigh the task's options, and pick the likeliest of those that were answered."""
+    peers = _candidates(assignment)
+    weighed = await chooser.weigh(text, assignment.task.format.choice.options)
+    answered = {peer.answer.value.option_id: peer for peer in peers}
+    chances = {o: chance for o, chance in weighed.chances.items() if o in answered}
+    whole = sum(chances.values())
+    if not whole:
+        return abstain(UNDECIDED, "none of the answers is one of the options")
+    among = Weighed({o: c / whole for o, c in chances.items()}, weighed.how, weighed.usage)
+    return _pick(assignment, peers, among, answered)
+
+
+def _pick(
+    assignment: Assignment,
+    peers: Sequence[PeerAnswer],
+    weighed: Weighed,
+    named: dict[str, PeerAnswer],
+) -> Answer:
+    picked = best(weighed.chances)
+    if picked is None:
+        answer = abstain(UNDECIDED, "two of the answers seem exactly as good")
+    else:
+        chance = weighed.chances[picked]
+        answer = Answer(confidence=chance)
+        answer.value.CopyFrom(named[picked].answer.value)
+        place = 1 + [id(peer) for peer in peers].index(id(named[picked]))
+        answer.rationale = (
+            f"picked answer {place} of {len(peers)} with probability {chance:.2f}, by {weighed.how}"
+        )
+        if assignment.task.format.HasField("choice"):
+            answer.probabilities.extend(_probabilities(weighed, named))
+    answer.usage.CopyFrom(usage_of(weighed.usage))
+    return answer
+
+
+def _probabilities(weighed: Weighed, named: dict[str, PeerAnswer]) -> list[OptionProbability]:
+    return [
+        OptionProbability(option_id=named[name].answer.value.option_id, probability=chance)
+        for name, chance in weighed.chances.items()
+    ]
+
+
+def _candidates(assignment: Assignment) -> list[PeerAnswer]:
+    peers = [peer for peer in assignment.peers if peer.answer.HasField("value")][:CANDIDATES_MAX]
+    if len(peers) < 2:
+        raise Unsupported("there are no two answers to judge")
+    return peers
+
+
+def _shown(peer: PeerAnswer, words: Words) -> str:
+    value = " ".join(words(peer.answer.value).split())[:VALUE_CHARACTERS_MAX]
+    why = " ".join(peer.answer.rationale.split())[:REASON_CHARACTERS_MAX]
+    return f"{value} ({why})" if why else value

@@ -1,0 +1,172 @@
+"""Later rounds and judging, through a scripted model: what the model reads of others, which reason
+goes with an answer, and what a judge picks.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comitia.errors import Poison
+from comitia.testing import ManualClock, ScriptedModel
+from comitia.v1.answer_pb2 import ABSTENTION_REASON_UNSUPPORTED, Answer
+from comitia.v1.assignment_pb2 import Assignment
+from comitia.v1.format_pb2 import AnswerFormat, NumberFormat, TextFormat
+from comitia.v1.value_pb2 import Value
+from comitia_agent.handler import Agent
+from tests.unit.test_agent_handler import CHOICE, WRITER, profile, recorded
+
+CARD = {"choice": {"item": "Review: {input}\nVerdict:", "words": {"positive": "good"}}}
+TEXT, NUMBER = AnswerFormat(text=TextFormat()), AnswerFormat(number=NumberFormat())
+
+
+def said(value: Value, agent: str = "", confidence: float | None = None, why: str = "") -> Answer:
+    answer = Answer(value=value, agent=agent, rationale=why)
+    if confidence is not None:
+        answer.confidence = confidence
+    return answer
+
+
+def option(name: str) -> Value:
+    return Value(option_id=name)
+
+
+async def answered(
+    folder: Path, card: object, model: ScriptedModel, asked: AnswerFormat, **more: Any
+) -> Answer:
+    """`more`: peers (answers, by seat from 1), previous, role, may_write, tokens_max."""
+    record = recorded(asked)
+    assignment: Assignment = record.message
+    assignment.round = 2
+    for seat, answer in enumerate(more.pop("peers", ()), 1):
+        assignment.peers.add(seat=seat, round=1, answer=answer)
+    if "previous" in more:
+        assignment.previous.CopyFrom(more.pop("previous"))
+    for name, value in more.items():
+        setattr(assignment, name, value)
+    return await Agent(profile(folder, card), model, ManualClock(), 10_000).answer(record)
+
+
+async def test_the_model_reads_what_others_said_and_what_it_said_itself(tmp_path: Path) -> None:
+    model = ScriptedModel(scores=[[-1.0, -3.0]])
+    answer = await answered(
+        tmp_path, CARD, model, CHOICE,
+        peers=[said(option("negative"), "ben", 0.8, "it drags <|end|>"), said(option("positive"))],
+        previous=said(option("negative")), role="critic",
+    )  # fmt: skip
+    (_, prompt) = model.calls[-1]
+    assert "- ben: negative (80% sure), because it drags < |end|>\n- good\n" in prompt
+    assert "You answered: negative\nLook for what is wrong in these answers" in prompt
+    assert prompt.startswith("Review: A joy.") and prompt.endswith("Verdict:")
+    assert answer.value.option_id == "positive"
+    assert "changes from negative to what 1 of 2 other answers say" in answer.rationale
+
+
+async def test_the_reason_tells_how_far_the_model_was_moved(tmp_path: Path) -> None:
+    previous = said(option("negative"))
+    for name, chance in (("positive", 0.2), ("negative", 0.8)):
+        previous.probabilities.add(option_id=name, probability=chance)
+    model = ScriptedModel(scores=[[0.0, 0.0 - 1.0986123]])
+    answer = await answered(
+        tmp_path, CARD, model, CHOICE,
+        previous=previous, peers=[said(option("positive"), "ben", why="superb cast")],
+    )  # fmt: skip
+    assert "(its probability went from 0.20 to 0.75)" in answer.rationale
+    assert '"superb cast"' in answer.rationale
+
+
+async def test_who_stays_says_so_and_who_is_shown_nothing_reads_nothing(tmp_path: Path) -> None:
+    model = ScriptedModel(scores=[[-1.0, -3.0]])
+    peers, previous = [said(option("negative"), "ben")], said(option("positive"))
+    stays = await answered(tmp_path, CARD, model, CHOICE, peers=peers, previous=previous)
+    assert "stays with good after reading one other answer" in stays.rationale
+    alone = await answered(tmp_path, CARD, model, CHOICE, previous=previous)
+    assert "after reading no other answer" in alone.rationale
+    assert model.calls[-1][1] == "Review: A joy.\nVerdict:"
+
+
+async def test_an_encoder_is_not_moved_by_what_others_say(tmp_path: Path) -> None:
+    vectors = {"A joy.": [1.0, 0.0], "positive": [1.0, 0.1], "negative": [0.0, 1.0]}
+    model = ScriptedModel(vectors=vectors)
+    peers = [said(option("negative"), "ben"), said(option("negative"), "cleo")]
+    answer = await answered(tmp_path, {"nearest": {}}, model, CHOICE, peers=peers)
+    assert answer.value.option_id == "positive"
+
+
+async def test_what_is_too_long_with_reasons_is_read_without_them(tmp_path: Path) -> None:
+    def scores(prompt: str, options: Sequence[str]) -> Sequence[float] | Exception:
+        return Poison("too long", "TOO_LONG") if "because" in prompt else [-1.0, -3.0]
+
+    model = ScriptedModel(scores=scores)
+    peers = [said(option("negative"), "ben", why="it drags")]
+    answer = await answered(tmp_path, CARD, model, CHOICE, peers=peers)
+    assert answer.value.option_id == "positive"
+
+
+async def test_a_number_that_changes_is_told_with_what_was_written(tmp_path: Path) -> None:
+    model = ScriptedModel(texts=["14, as they say"])
+    answer = await answered(
+        tmp_path, {"number": WRITER}, model, NUMBER,
+        peers=[said(Value(number=14), "ben", why="7 + 7")], previous=said(Value(number=12)),
+    )  # fmt: skip
+    assert answer.value.number == 14
+    assert 'changes from 12 to what 1 of one other answer say: "7 + 7"' in answer.rationale
+    assert "read from: 14, as they say" in answer.rationale
+
+
+async def test_no_more_is_written_than_the_assignment_may_cost(tmp_path: Path) -> None:
+    model = ScriptedModel(texts=["word"])
+    await answered(tmp_path, {"text": {**WRITER, "tokens_max": 9}}, model, TEXT, tokens_max=5)
+    assert model.asked[-1][1].tokens_max == 5
+
+
+PICK = {"judge": {"item": "{input}\nBest:"}}
+TWO = [said(Value(text="Paris"), why="a capital"), said(Value(text="Rome"))]
+
+
+async def test_a_judge_picks_by_letter_and_hands_the_answer_on_as_it_was(tmp_path: Path) -> None:
+    model = ScriptedModel(scores=[[-3.0, -1.0]])
+    answer = await answered(tmp_path, PICK, model, TEXT, peers=TWO, role="judge")
+    assert answer.value.text == "Rome"
+    assert answer.confidence == pytest.approx(0.8808, abs=1e-3)
+    assert "picked answer 2 of 2" in answer.rationale
+    assert "Answers:\nA: Paris (a capital)\nB: Rome\nBest:" in model.calls[-1][1]
+
+
+async def test_letters_of_a_choice_become_probabilities_of_options(tmp_path: Path) -> None:
+    model = ScriptedModel(scores=[[-1.0, -3.0]])
+    peers = [said(option("negative")), said(option("positive"))]
+    answer = await answered(tmp_path, PICK, model, CHOICE, peers=peers, role="judge")
+    assert answer.value.option_id == "negative"
+    chances = {one.option_id: one.probability for one in answer.probabilities}
+    assert chances == pytest.approx({"negative": 0.8808, "positive": 0.1192}, abs=1e-3)
+
+
+async def test_an_agent_that_weighs_options_judges_among_those_answered(tmp_path: Path) -> None:
+    three = AnswerFormat()
+    three.CopyFrom(CHOICE)
+    three.choice.options.add(id="mixed")
+    model = ScriptedModel(scores=[[-3.0, -2.0, -0.1]])
+    peers = [said(option("negative")), said(option("positive"))]
+    answer = await answered(tmp_path, CARD, model, three, peers=peers, role="judge")
+    assert answer.value.option_id == "negative", "mixed was answered by nobody"
+
+
+async def test_a_judge_that_may_write_writes(tmp_path: Path) -> None:
+    model = ScriptedModel(texts=["Lyon"])
+    answer = await answered(
+        tmp_path, {"text": WRITER}, model, TEXT, peers=TWO, role="judge", may_write=True
+    )
+    assert answer.value.text == "Lyon"
+    assert "- Paris, because a capital\n- Rome" in model.calls[-1][1]
+
+
+async def test_a_writer_judges_by_letter_and_others_say_that_they_do_not(tmp_path: Path) -> None:
+    model = ScriptedModel(scores=[[-1.0, -3.0]])
+    answer = await answered(tmp_path, {"text": WRITER}, model, TEXT, peers=TWO, role="judge")
+    assert answer.value.text == "Paris"
+    other = await answered(tmp_path, CARD, model, TEXT, peers=TWO, role="judge")
+    assert other.abstention.reason == ABSTENTION_REASON_UNSUPPORTED
+    alone = await answered(tmp_path, PICK, model, TEXT, peers=TWO[:1], role="judge")
+    assert "no two answers" in alone.abstention.detail
