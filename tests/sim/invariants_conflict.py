@@ -64,7 +64,9 @@ def _rounds(seen: Seen, task_id: str, panel: PanelOpened, pairs: Pairs) -> Itera
 
 def _ballots(seen: Seen, decision: Decision, until: dict[str, int]) -> Iterator[str]:
     """`until`: assignment -> until when an answer to it counts."""
-    if decision.status in BY_VOTE and decision.cost.elapsed_ms > 6_000:
+    # While nobody can write, nothing is decided either.
+    calm = not seen.plan.faults and not seen.plan.lost
+    if calm and decision.status in BY_VOTE and decision.cost.elapsed_ms > 6_000:
         yield f"task {decision.task_id} outlived its time: {decision.cost.elapsed_ms} ms"
     names = Counter(ballot.assignment_id for ballot in decision.ballots)
     yield from (f"{name} is counted {n} times" for name, n in names.items() if n > 1)
