@@ -136,8 +136,9 @@ def test_explain_says_who_is_waited_for_whatever_else_stands_in_the_log() -> Non
     opened = PanelEvent(task_id="t-1")
     for seat, agent in enumerate(("ada", "bo")):
         opened.panel_opened.seats.add(seat=seat, agent=agent)
+        opened.panel_opened.assignments.add(id=f"for-{agent}", seat=seat)
     answer = PanelEvent(task_id="t-1")
-    answer.answer.agent = "bo"
+    answer.answer.agent, answer.answer.assignment_id = "bo", "for-bo"
 
     async def put() -> None:
         await panel.put("panel-events", "t-1", opened)

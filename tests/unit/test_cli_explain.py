@@ -70,7 +70,7 @@ def test_method_probability_weights_dissent_shadows_and_absence_are_told() -> No
         ["o", "reporter"],
         ["~", "novice"],
         ["slow", "too"],
-        ["gone", "no"],
+        ["gone", "had"],
     ]
     assert "1.80 ████████" in lines[3]
     assert "0.90 ████····" in lines[4]

@@ -67,19 +67,43 @@ async def _partition(session: Session, entity: str, root_id: str) -> TopicPartit
     return TopicPartition(topic.name, partition_of(root_id, topic.partitions))
 
 
+@dataclass(frozen=True)
+class Family:
+    """`own`: all decisions of a task, by revision. `children`: those of its stages, the newest of
+    each, by task id.
+    """
+
+    own: list[Found]
+    children: Mapping[str, Decision]
+
+
 async def find(session: Session, task_id: str, root_id: str) -> list[Found]:
-    """All decisions of a task, by revision. It reads one partition: the one that the root id (else
+    """All decisions of a task, by revision."""
+    return (await family(session, task_id, root_id)).own
+
+
+async def family(session: Session, task_id: str, root_id: str) -> Family:
+    """A task's decisions and its stages'. It reads one partition: the one that the root id (else
     the task's) names.
     """
     partition = await _partition(session, "decisions", root_id or task_id)
     found: dict[int, Found] = {}
+    children: dict[str, Decision] = {}
     async for record in scan(session.log, frozenset({partition})):
         # Comparing bytes first spares decoding what cannot match.
         if task_id.encode() in (record.value or b""):
             decision = decode(Decision, record)
             if decision.task_id == task_id:
                 found.setdefault(decision.revision, Found(decision, record))
-    return [found[revision] for revision in sorted(found)]
+            elif decision.task_id.startswith(f"{task_id}:"):
+                children[decision.task_id] = decision
+    return Family([found[revision] for revision in sorted(found)], children)
+
+
+def root_of(task_id: str) -> str:
+    """Of a stage's task, the one that it is part of, by its id; "" where that names no stage."""
+    parts = task_id.rsplit(":", 2)
+    return parts[0] if len(parts) == 3 and parts[2].isdigit() else ""
 
 
 async def history(session: Session, task_id: str, root_id: str) -> list[PanelEvent]:

@@ -14,6 +14,7 @@ from comitia_cli.client.sending import publish_one
 from comitia_cli.client.tasks import SKILL_DEFAULT, Defaults, split_options, task_of_text
 from comitia_cli.output import Printer
 from comitia_cli.shell import Session, Shell, run, shell_of
+from comitia_cli.show.conflicts import how_to_settle
 from comitia_cli.show.decision import whole
 
 
@@ -53,6 +54,10 @@ def ask(
     printer = Printer(json)
     printer.emit(found.decision)
     printer.show(whole(found.decision))
+    if found.decision.HasField("escalation") and printer.plain:
+        exits.say(
+            f"the panel could not settle it and left it to you; {how_to_settle(found.decision)}"
+        )
     if found.decision.status != DecisionStatus.DECISION_STATUS_DECIDED:
         raise typer.Exit(exits.UNDECIDED)
 

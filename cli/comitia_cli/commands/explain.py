@@ -1,5 +1,6 @@
 """`comitia explain`: how a task ended, or how it stands."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -7,14 +8,16 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.text import Text
 
-from comitia.v1.panel_event_pb2 import PanelEvent, PanelOpened
+from comitia.v1.panel_event_pb2 import ListedAssignment, PanelEvent, PanelOpened
 from comitia_cli import exits, options
 from comitia_cli.client import decisions
 from comitia_cli.client.tasks import input_text
 from comitia_cli.output import Printer
 from comitia_cli.shell import Shell, run, shell_of
 from comitia_cli.show.decision import small_print, whole
+from comitia_cli.show.stages import open_stage, stages_view
 from comitia_cli.show.tables import plain_table
+from comitia_cli.show.walk import walk_view
 from comitia_cli.show.words import clip
 
 TEXT_MAX = 300
@@ -31,15 +34,15 @@ def explain(
 ) -> None:
     """Say how a task was decided and why.
 
-    The question, the votes, who was late and why each agent sat there. Ends with 4 when it is not
-    decided yet.
+    The question, the votes, who was late and why each agent sat there; each step, round and stage
+    that followed, and who settled it. Ends with 4 when it is not decided yet.
     """
-    found, events = run(_look(shell_of(ctx), bootstrap, task_id, root))
+    known, events = run(_look(shell_of(ctx), bootstrap, task_id, root))
     printer = Printer(json)
-    for one in found:
+    for one in known.own:
         printer.emit(one.decision)
-    printer.show(_story(found, events))
-    if not found:
+    printer.show(_story(known, events))
+    if not known.own:
         for event in events:
             printer.emit(event)
         exits.say(_open(task_id, events))
@@ -48,10 +51,16 @@ def explain(
 
 async def _look(
     shell: Shell, bootstrap: str | None, task_id: str, root: str
-) -> tuple[list[decisions.Found], list[PanelEvent]]:
+) -> tuple[decisions.Family, list[PanelEvent]]:
     async with shell.session(bootstrap) as session:
-        found = await decisions.find(session, task_id, root)
-        return found, await decisions.history(session, task_id, root)
+        known = await decisions.family(session, task_id, root)
+        events = await decisions.history(session, task_id, root)
+        if known.own or events or root or not decisions.root_of(task_id):
+            return known, events
+        # The id of a stage: it stands in the partition of the task that it is part of.
+        root = decisions.root_of(task_id)
+        known = await decisions.family(session, task_id, root)
+        return known, await decisions.history(session, task_id, root)
 
 
 def _opened(events: list[PanelEvent]) -> PanelOpened | None:
@@ -69,29 +78,51 @@ def _open(task_id: str, events: list[PanelEvent]) -> str:
             f"nothing is known of task {task_id}: see that the id is right, and that the router "
             "runs (`comitia up` shows it)"
         )
-    answered = {event.answer.agent for event in events if event.WhichOneof("event") == "answer"}
+    if where := open_stage(events):
+        return f"task {task_id} is not decided yet: {where}"
+    answered = {event.answer.assignment_id for event in events if event.HasField("answer")}
+    listed, number = _last_round(panel, events)
     # Shadows are not waited for.
-    seated = [seat.agent for seat in panel.seats if not seat.shadow]
-    waiting = [agent for agent in seated if agent not in answered]
+    seats = {seat.seat: seat.agent for seat in panel.seats if not seat.shadow}
+    asked = dict.fromkeys(seats[one.seat] for one in listed if one.seat in seats)
+    late = [one.seat for one in listed if one.seat in seats and one.id not in answered]
+    waiting = list(dict.fromkeys(seats[seat] for seat in late))
     return (
-        f"task {task_id} is not decided yet: {len(seated) - len(waiting)} of {len(seated)} agents"
-        " have answered" + (f", waiting for {', '.join(waiting)}" if waiting else "")
+        f"task {task_id} is not decided yet: {len(asked) - len(waiting)} of {len(asked)} agents"
+        f" have answered{f' in round {number}' if number > 1 else ''}"
+        + (f", waiting for {', '.join(waiting)}" if waiting else "")
     )
 
 
-def _story(found: list[decisions.Found], events: list[PanelEvent]) -> RenderableType:
+def _last_round(
+    panel: PanelOpened, events: list[PanelEvent]
+) -> tuple[Sequence[ListedAssignment], int]:
+    """The assignments that are waited for, and in which round."""
+    listed, number = panel.assignments, 1
+    for event in events:
+        opened = event.round_opened
+        if opened.panel_id == panel.panel_id and opened.round > number:
+            listed, number = opened.assignments, opened.round
+    return listed, number
+
+
+def _story(known: decisions.Family, events: list[PanelEvent]) -> RenderableType:
     parts: list[RenderableType] = []
     panel = _opened(events)
     if panel is not None:
         parts.append(Text(clip(input_text(panel.task.input), TEXT_MAX), style="italic"))
-    if found:
-        # The highest revision is what counts; the former ones were settled by a person.
-        last = found[-1]
-        parts.append(whole(last.decision))
-        parts.append(small_print(last.decision))
-        record = last.record
+    # The highest revision is what counts; it settles the one before, which the panel made.
+    for one in reversed(known.own):
+        decision, record = one.decision, one.record
+        parts.append(whole(decision))
+        if not decision.HasField("settlement"):
+            # A revision repeats the walk of the one that it settles.
+            parts += [walk_view(decision), stages_view(decision, known.children)]
+        parts.append(small_print(decision))
         parts.append(Text(f"{record.topic}-{record.partition} at {record.offset}", style="dim"))
-    if panel is not None:
+        if decision.revision:
+            parts.append(Text(f"settled was revision {decision.revision - 1}:", style="bold"))
+    if panel is not None and panel.seats:
         parts.append(_seats(panel))
     return Group(*parts)
 
@@ -102,6 +133,7 @@ def _seats(panel: PanelOpened) -> RenderableType:
     if len(reasons) == 1:
         seats = ", ".join(
             f"{seat.agent} v{seat.agent_version}{' (shadow)' if seat.shadow else ''}"
+            f"{f' (for {seat.step})' if seat.step else ''}"
             for seat in panel.seats
         )
         return Text(f"seated: {seats}: each {panel.seats[0].reason}", style="dim")

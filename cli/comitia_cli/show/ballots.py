@@ -6,15 +6,15 @@ escaped.
 """
 
 import math
-from collections.abc import Iterable
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from comitia.consensus.weights import JUDGE
 from comitia.v1.answer_pb2 import Abstention, AbstentionReason
-from comitia.v1.decision_pb2 import Ballot, Decision, SeatRef
+from comitia.v1.decision_pb2 import Ballot, Decision, DecisionStatus, SeatRef
 from comitia_cli.show.methods import POOLS
 from comitia_cli.show.tables import clipped, plain_table
 from comitia_cli.show.words import clip, enum_word, value_text
@@ -22,7 +22,9 @@ from comitia_cli.show.words import clip, enum_word, value_text
 BAR_CELLS = 8
 RATIONALE_MAX = 240
 DISSENT_MAX = 3
-_COLUMNS = ("", "agent", "vote", ">sure", "weight", ">tokens", "why")
+_COLUMNS = ("", "agent", ">round", "vote", ">sure", "weight", ">tokens", "why")
+# Here a seat that is missing was waited for until its time was over.
+_WAITED = {DecisionStatus.DECISION_STATUS_EXPIRED, DecisionStatus.DECISION_STATUS_NO_QUORUM}
 
 
 def ballot_table(decision: Decision) -> Table:
@@ -31,20 +33,21 @@ def ballot_table(decision: Decision) -> Table:
     heaviest = max((weight for weight in weights if math.isfinite(weight)), default=0.0)
     # Where all weigh the same, a column of equal numbers says nothing.
     weighed = len(set(weights)) > 1 or any(ballot.weight < 0 for ballot in decision.ballots)
-    columns = [one for one in _COLUMNS if weighed or one != "weight"]
-    table = plain_table(*columns)
+    rounds = any(ballot.round > 1 for ballot in decision.ballots)
+    shown = {"weight": weighed, ">round": rounds}
+    table = plain_table(*(one for one in _COLUMNS if shown.get(one, True)))
     for ballot in sorted(decision.ballots, key=lambda one: _rank(one, decision)):
         mark, style = _look(ballot, decision)
         weight = (_bar(ballot, heaviest),) if weighed else ()
         tokens = str(ballot.usage.prompt_tokens + ballot.usage.completion_tokens)
-        row = (escape(ballot.agent), _vote(ballot), _sure(ballot, decision), *weight, tokens)
+        in_round = (str(ballot.round),) if rounds else ()
+        agent = (escape(_agent(ballot)), *in_round)
+        row = (*agent, _vote(ballot), _sure(ballot, decision), *weight, tokens)
         table.add_row(mark, *row, clipped(ballot.rationale), style=style)
-    for seats, words in (
-        (decision.late, "too late"),
-        (decision.missing, "no answer"),
-    ):
+    silent = "no answer" if decision.status in _WAITED else "had not answered"
+    for seats, words in ((decision.late, "too late"), (decision.missing, silent)):
         for seat in seats:
-            _absent(table, seat, words, decision)
+            _absent(table, (seat, words), decision, rounds)
     return table
 
 
@@ -145,8 +148,13 @@ def _bar(ballot: Ballot, heaviest: float) -> str:
     return f"{number} {'█' * filled}{'·' * (BAR_CELLS - filled)}"
 
 
-def _absent(table: Table, seat: SeatRef, words: str, decision: Decision) -> None:
+def _agent(ballot: Ballot) -> str:
+    return f"{ballot.agent} (judge)" if ballot.role == JUDGE else ballot.agent
+
+
+def _absent(table: Table, said: tuple[SeatRef, str], decision: Decision, rounds: bool) -> None:
     """Where the panel decided without them, they are no failure."""
+    seat, words = said
     look = "dim" if decision.HasField("value") else "red"
-    cells: Iterable[str] = ["", escape(seat.agent), f"[{look}]{words}[/{look}]"]
+    cells = ["", escape(seat.agent), *([""] if rounds else []), f"[{look}]{words}[/{look}]"]
     table.add_row(*cells)

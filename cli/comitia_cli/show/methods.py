@@ -20,6 +20,7 @@ METHODS: Mapping[int, str] = {
     policy.METHOD_COPELAND: "Copeland: one point for every option that is beaten one to one",
     policy.METHOD_SCHULZE: "Schulze: the strongest chain of wins, one to one",
     policy.METHOD_MINIMUM_BAYES_RISK: "minimum Bayes risk: the text that is most like all others",
+    policy.METHOD_ATTENTION: "attention: a ballot counts by how near its answer is to the question",
 }
 # Here an agent's probabilities are its vote.
 POOLS = frozenset(
