@@ -55,7 +55,7 @@ class System:
         self.changed = asyncio.Condition()
         # Agent -> the digest of the model that it says it answers with.
         self.models: dict[str, str] = {}
-        self._bootstrap = bootstrap
+        self.bootstrap = bootstrap
         self.producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=2)
 
     def cards(self) -> list[AgentCard]:
@@ -69,7 +69,7 @@ class System:
         """Start a service as a user would: its command, configured by the environment alone."""
         environment = {
             "PATH": os.environ["PATH"],
-            "COMITIA_BOOTSTRAP": self._bootstrap,
+            "COMITIA_BOOTSTRAP": self.bootstrap,
             "COMITIA_PREFIX": self.names.prefix,
             # A static member: its successor takes over at once instead of after the session
             # timeout.
@@ -88,7 +88,7 @@ class System:
 
     async def prepare(self) -> None:
         """Topics, and a card for each agent."""
-        log = await KafkaLog.open(load(KafkaSettings, {"bootstrap": self._bootstrap}), "test")
+        log = await KafkaLog.open(load(KafkaSettings, {"bootstrap": self.bootstrap}), "test")
         inboxes = [self.names.inbox_spec(card.name) for card in self.cards()]
         await log.create([*self.names.specs(), *inboxes])
         await log.close()
@@ -143,7 +143,7 @@ class System:
     async def reader(self, *topics: str) -> AsyncIterator[AIOKafkaConsumer]:
         """All partitions, from the beginning, without a group."""
         consumer = AIOKafkaConsumer(
-            *topics, bootstrap_servers=self._bootstrap, auto_offset_reset="earliest"
+            *topics, bootstrap_servers=self.bootstrap, auto_offset_reset="earliest"
         )
         await consumer.start()
         try:
