@@ -25,7 +25,8 @@ from comitia.inference.cards import find_card
 from comitia.inference.load import load_model
 from comitia.ports import Model
 from comitia.v1.format_pb2 import Option
-from comitia_agent.card import AgentProfile, Calibration, Skill, read_card
+from comitia_agent.blocks import Calibration
+from comitia_agent.card import AgentProfile, Skill, read_card
 from comitia_agent.choosing import make_chooser
 from comitia_cli.demo.data import Item, load_snippets
 

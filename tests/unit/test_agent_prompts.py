@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from comitia.testing import ScriptedModel
 from comitia.v1.format_pb2 import Option
-from comitia_agent.card import Example, Prompt
+from comitia_agent.blocks import Example, Prompt
 from comitia_agent.prompts import make_frame
 
 OPTIONS = (Option(id="p", text="positive"), Option(id="n"))

@@ -5,7 +5,7 @@ in and out.
 import math
 from collections.abc import Mapping, Sequence
 
-from comitia_agent.card import Calibration
+from comitia_agent.blocks import Calibration
 
 
 def probabilities(

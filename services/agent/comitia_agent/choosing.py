@@ -13,7 +13,8 @@ from typing import Protocol
 from comitia.ports import Model, Usage
 from comitia.v1.format_pb2 import Option
 from comitia_agent import similarity
-from comitia_agent.card import Choice, Nearest, Skill
+from comitia_agent.blocks import Choice, Nearest
+from comitia_agent.card import Skill
 from comitia_agent.chance import bias_for, probabilities
 from comitia_agent.prompts import Frame, make_frame
 

@@ -15,7 +15,8 @@ from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia.v1.task_pb2 import Task
 from comitia.v1.value_pb2 import Value
 from comitia_agent.answers import abstain, choice, ranking
-from comitia_agent.card import AgentProfile, Choice, Skill
+from comitia_agent.blocks import Choice
+from comitia_agent.card import AgentProfile, Skill
 from comitia_agent.choosing import LikelihoodChooser, Unsupported, make_chooser
 from comitia_agent.deliberation import Words, deliberates, reason, with_peers
 from comitia_agent.judging import by_letter, by_options

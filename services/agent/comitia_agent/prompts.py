@@ -13,7 +13,7 @@ from comitia import ports
 from comitia.v1.format_pb2 import Option
 from comitia.v1.input_pb2 import Input
 from comitia.v1.value_pb2 import Value
-from comitia_agent.card import Example, Prompt
+from comitia_agent.blocks import Example, Prompt
 
 Render = Callable[[Sequence[tuple[str, str]]], str]
 

@@ -16,7 +16,7 @@ from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.format_pb2 import NumberFormat
 from comitia.v1.value_pb2 import Value
 from comitia_agent.answers import abstain, usage_of
-from comitia_agent.card import Generated, Written
+from comitia_agent.blocks import Generated, Written
 from comitia_agent.prompts import make_frame
 
 UNDECIDED = AbstentionReason.ABSTENTION_REASON_UNDECIDED
