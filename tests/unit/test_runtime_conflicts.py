@@ -2,7 +2,7 @@
 
 import pytest
 
-from comitia.effects import Recorded
+from comitia.effects import Publish, Recorded
 from comitia.runtime.fold import GuardedFold
 from comitia.runtime.partition_state import PartitionState
 from comitia.v1.decision_pb2 import (
@@ -209,3 +209,20 @@ def test_decisions_are_remembered_in_the_order_of_the_log() -> None:
     assert [one.task_id for one in p.decisions] == ["t2", "t1"]
     assert list(p.state.decided) == ["t2", "t1"]
     assert p.decisions[1].status == DECISION_STATUS_ESCALATED
+
+
+def test_a_conflict_that_was_told_without_its_decision_is_not_open_yet() -> None:
+    """Without transactions an owner may die between the two: whoever follows says both."""
+    p = Partition()
+    p.say(*disagreeing())
+    (pending,) = p.state.take(10)
+    (told,) = (
+        effect.message
+        for effect in pending.job.effects
+        if isinstance(effect, Publish) and isinstance(effect.message, PanelEvent)
+    )
+    p.append(told)
+    p.crash()
+    assert p.state.conflicts == 0 and p.state.waiting
+    p.publish()
+    assert p.revisions() == [0] and p.state.conflicts == 1

@@ -98,6 +98,10 @@ class PartitionState:
         if decided is None and self._parks(task, (recorded, record, trace)):
             return
         if kind == "conflict_opened":
+            if not task.conflict and task.state is not None and task.state.digest:
+                # Its decision is not in the log: without transactions it may not have followed.
+                # What is folded of the task says both again.
+                return
             task = self._reopen(task, offset)
         known = copy(task.state) if kind in _OPENINGS and task.waiting else None
         overloaded = self._load.overloaded
