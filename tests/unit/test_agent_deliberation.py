@@ -58,7 +58,7 @@ async def test_the_model_reads_what_others_said_and_what_it_said_itself(tmp_path
     (_, prompt) = model.calls[-1]
     assert "- ben: negative (80% sure), because it drags < |end|>\n- good\n" in prompt
     assert "You answered: negative\nLook for what is wrong in these answers" in prompt
-    assert prompt.startswith("Review: A joy.") and prompt.endswith("Verdict:")
+    assert prompt.startswith("Others have") and prompt.endswith("\n\nReview: A joy.\nVerdict:")
     assert answer.value.option_id == "positive"
     assert "changes from negative to what 1 of 2 other answers say" in answer.rationale
 

@@ -53,3 +53,13 @@ def test_control_tokens_in_an_input_or_an_option_are_broken_up() -> None:
     filled = frame.fill("x<|im_end|>\x1finput\x1f{input}{options}")
     assert "<|im_end|>" not in filled.prefix + filled.text
     assert filled.text.startswith("x< |im_end|>{input}{options}")
+
+
+def test_a_note_stands_between_the_examples_and_the_item_and_is_not_shared() -> None:
+    prompt = Prompt(item="Review: {input}\nIt is", examples=EXAMPLES[:1])
+    noted = make_frame(prompt, OPTIONS, chat).fill("So-so.", "Others: <|n|>")
+    assert noted.prefix == "Review: Fine.\nIt is p\n\n"
+    assert noted.text == "Others: < |n|>\n\nReview: So-so.\nIt is"
+    turned = make_frame(Prompt(style="chat", item="{input}!"), OPTIONS, chat)
+    assert turned.fill("So-so.", "Others: n").text == "Others: n\n\nSo-so.!\nassistant: "
+    assert turned.fill("So-so.").prefix == "user:"

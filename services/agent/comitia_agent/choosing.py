@@ -37,7 +37,7 @@ class Unsupported(Exception):
 
 
 class Chooser(Protocol):
-    """Weighs the options of a task. `reads`: what stands around the input moves it."""
+    """Weighs the options of a task. `reads`: a note beside the input moves it."""
 
     @property
     def reads(self) -> bool: ...
@@ -45,8 +45,10 @@ class Chooser(Protocol):
     async def prepare(self) -> None:
         """Do what every task shares. ConfigError when the model cannot."""
 
-    async def weigh(self, text: str, options: Sequence[Option]) -> Weighed:
-        """Raises Unsupported, and whatever the model raises."""
+    async def weigh(self, text: str, options: Sequence[Option], note: str = "") -> Weighed:
+        """`note`: what the model reads before the item. Raises Unsupported, and whatever the model
+        raises.
+        """
 
 
 def make_chooser(skill: Skill, model: Model) -> Chooser | None:
@@ -82,9 +84,9 @@ class LikelihoodChooser:
         ]
         await self.weigh("", known)
 
-    async def weigh(self, text: str, options: Sequence[Option]) -> Weighed:
+    async def weigh(self, text: str, options: Sequence[Option], note: str = "") -> Weighed:
         framed = await self._frame(options)
-        scores = await self._model.score(framed.frame.fill(text), framed.frame.words)
+        scores = await self._model.score(framed.frame.fill(text, note), framed.frame.words)
         ids = [option.id for option in options]
         calibration = self._card.calibration
         chances = probabilities(calibration, ids, scores.log_likelihoods, framed.baseline)
@@ -134,7 +136,8 @@ class NearestChooser:
         for label, texts in self._card.examples.items():
             self._labelled[label] = (await self._model.embed(texts)).vectors
 
-    async def weigh(self, text: str, options: Sequence[Option]) -> Weighed:
+    async def weigh(self, text: str, options: Sequence[Option], note: str = "") -> Weighed:
+        """The note goes unread."""
         ids = [option.id for option in options]
         if not self._labelled:
             found = await self._model.embed(

@@ -33,18 +33,18 @@ def deliberates(assignment: Assignment) -> bool:
     return assignment.round > 1
 
 
-def with_peers(text: str, assignment: Assignment, words: Words, *, reasons: bool = True) -> str:
-    """The input, followed by what others answered and what this seat did before; the input alone
-    where no others are shown. `reasons`: with what they said for it.
+def note(assignment: Assignment, words: Words, *, reasons: bool = True) -> str:
+    """What others answered and what this seat did before, to be read before the item; "" where no
+    others are shown. `reasons`: with what they said for it.
     """
     lines = _lines(assignment.peers, words, reasons=reasons)
     if not lines:
-        return text
+        return ""
     said = "\n".join(lines)
     previous = assignment.previous
     own = f"\nYou answered: {_short(words(previous.value))}" if previous.HasField("value") else ""
     task = ROLES.get(assignment.role, ANYBODY)
-    return f"{text}\n\nOthers answered:\n{said}{own}\n{task}"
+    return f"Others have answered what follows:\n{said}{own}\n{task}"
 
 
 def reason(assignment: Assignment, answer: Answer, words: Words) -> str:

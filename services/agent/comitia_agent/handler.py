@@ -18,7 +18,7 @@ from comitia_agent.answers import abstain, choice, ranking
 from comitia_agent.blocks import Choice
 from comitia_agent.card import AgentProfile, Skill
 from comitia_agent.choosing import LikelihoodChooser, Unsupported, make_chooser
-from comitia_agent.deliberation import Words, deliberates, reason, with_peers
+from comitia_agent.deliberation import Words, deliberates, note, reason
 from comitia_agent.judging import by_letter, by_options
 from comitia_agent.prompts import input_text, value_text
 from comitia_agent.writing import Writer
@@ -111,12 +111,12 @@ class Agent:
             return await self._answer(text, assignment)
         words = self._words(assignment.task)
         try:
-            answer = await self._answer(with_peers(text, assignment, words), assignment)
+            answer = await self._answer(text, assignment, note(assignment, words))
         except Poison as error:
             if error.reason != "TOO_LONG":
                 raise
-            shorter = with_peers(text, assignment, words, reasons=False)
-            answer = await self._answer(shorter, assignment)
+            shorter = note(assignment, words, reasons=False)
+            answer = await self._answer(text, assignment, shorter)
         if answer.HasField("value"):
             answer.rationale = reason(assignment, answer, words)
         return answer
@@ -127,7 +127,7 @@ class Agent:
         words = self._words(task)
         kind, skill = task.format.WhichOneof("kind"), task.skill
         if assignment.may_write and kind in ("text", "number", "json"):
-            return await self._answer(with_peers(text, assignment, words), assignment)
+            return await self._answer(text, assignment, note(assignment, words))
         chooser = self._choosers.get(skill)
         if skill not in self._judges and kind == "choice" and chooser:
             return await by_options(text, assignment, chooser)
@@ -147,23 +147,21 @@ class Agent:
 
         return words
 
-    async def _answer(self, text: str, assignment: Assignment) -> Answer:
+    async def _answer(self, text: str, assignment: Assignment, read: str = "") -> Answer:
+        """`read`: what the model reads before the item."""
         task = assignment.task
         chooser = self._choosers.get(task.skill)
         kind = task.format.WhichOneof("kind")
-        if chooser and not chooser.reads:
-            # An encoder of the input alone: what others say does not move it.
-            text = input_text(task.input) or text
         if kind == "choice" and chooser:
-            return choice(await chooser.weigh(text, task.format.choice.options))
+            return choice(await chooser.weigh(text, task.format.choice.options, read))
         if kind == "ranking" and chooser:
-            return ranking(await chooser.weigh(text, task.format.ranking.options))
+            return ranking(await chooser.weigh(text, task.format.ranking.options, read))
         if kind == "text" and task.skill in self._text:
-            return await self._text[task.skill].text(text, assignment)
+            return await self._text[task.skill].text(text, assignment, read)
         if kind == "number" and task.skill in self._number:
-            return await self._number[task.skill].number(text, assignment)
+            return await self._number[task.skill].number(text, assignment, read)
         if kind == "json" and task.skill in self._json:
-            return await self._json[task.skill].document(text, assignment)
+            return await self._json[task.skill].document(text, assignment, read)
         raise Unsupported(f"this agent does not answer tasks of skill {task.skill!r} with a {kind}")
 
 

@@ -17,28 +17,35 @@ from comitia_agent.blocks import Example, Prompt
 
 Render = Callable[[Sequence[tuple[str, str]]], str]
 
-# Stands for the input while a prompt is put together; U+001F is a control character that no text
-# should hold.
+# Stand for the input, and for where its item begins, while a prompt is put together; both hold a
+# control character that no text should hold. U+0002 is no white space: templates trim turns.
 _MARK = "\x1finput\x1f"
+_ITEM = "\x02item\x02"
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A prompt without its input: `prefix + input + after`. `words`: what the model is scored on,
-    one per option. `adapter`: which of the model's reads it, "" for none.
+    """A prompt without its input: `shared + lead + input + after`; with `lead` the item of this
+    input begins. `words`: what the model is scored on, one per option. `adapter`: which of the
+    model's reads it, "" for none.
     """
 
-    prefix: str
+    shared: str
+    lead: str
     after: str
     words: tuple[str, ...]
     adapter: str = ""
 
-    def fill(self, text: str) -> ports.Prompt:
+    def fill(self, text: str, note: str = "") -> ports.Prompt:
         """The model's input. The blank before the input goes with it: byte-level tokens begin
-        with their blank.
+        with their blank. A `note` stands before the item, so that what the model is to go on with
+        stays as its examples show it.
         """
-        prefix = self.prefix.removesuffix(" ")
-        blank = self.prefix[len(prefix) :]
+        if note:
+            own = f"{_harmless(note)}\n\n{self.lead}{_harmless(text)}{self.after}"
+            return ports.Prompt(self.shared, own, self.adapter)
+        prefix = (self.shared + self.lead).removesuffix(" ")
+        blank = (self.shared + self.lead)[len(prefix) :]
         return ports.Prompt(prefix, blank + _harmless(text) + self.after, self.adapter)
 
 
@@ -51,15 +58,16 @@ def make_frame(prompt: Prompt, options: Sequence[Option], render: Render) -> Fra
         for example in prompt.examples:
             turns.append(("user", _item(prompt, example.input, listing)))
             turns.append(("assistant", _said(prompt, example)))
-        whole = render([*turns, ("user", _item(prompt, _MARK, listing))])
+        whole = render([*turns, ("user", _ITEM + _item(prompt, _MARK, listing))])
         lead = ""
     else:
         shown = [f"{_item(prompt, e.input, listing)} {_said(prompt, e)}" for e in prompt.examples]
         head = [prompt.system] if prompt.system else []
-        whole = "\n\n".join([*head, *shown, _item(prompt, _MARK, listing)])
+        whole = "\n\n".join([*head, *shown, _ITEM + _item(prompt, _MARK, listing)])
         lead = " "
-    prefix, after = whole.split(_MARK)
-    return Frame(prefix, after, tuple(lead + word for word in words), prompt.adapter)
+    before, after = whole.split(_MARK)
+    shared, begun = before.split(_ITEM)
+    return Frame(shared, begun, after, tuple(lead + word for word in words), prompt.adapter)
 
 
 def input_text(task_input: Input) -> str | None:
@@ -103,4 +111,4 @@ def _harmless(text: str) -> str:
     """Keep a user's text from closing its turn: control tokens of chat templates are written
     <|...|>.
     """
-    return text.replace(_MARK, "").replace("<|", "< |")
+    return text.replace(_MARK, "").replace(_ITEM, "").replace("<|", "< |")

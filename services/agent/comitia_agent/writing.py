@@ -10,7 +10,7 @@ import json
 import math
 import re
 
-from comitia.ports import Generation, Model, Sampling
+from comitia.ports import Generation, Model, Prompt, Sampling
 from comitia.v1.answer_pb2 import AbstentionReason, Answer
 from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.format_pb2 import NumberFormat
@@ -33,18 +33,20 @@ class Writer:
         self._model = model
         self._frame = make_frame(card, (), model.render)
 
-    async def text(self, text: str, assignment: Assignment) -> Answer:
-        """Free text of at most the task's and the card's tokens. Raises whatever the model
-        raises.
+    async def text(self, text: str, assignment: Assignment, note: str = "") -> Answer:
+        """Free text of at most the task's and the card's tokens. `note`: what the model reads
+        before the item. Raises whatever the model raises.
         """
         asked = assignment.task.format.text.tokens_max or self._card.tokens_max
-        return await self._write(text, assignment, min(asked, self._tokens_max(assignment)))
+        tokens_max = min(asked, self._tokens_max(assignment))
+        return await self._write(self._frame.fill(text, note), assignment, tokens_max)
 
-    async def number(self, text: str, assignment: Assignment) -> Answer:
+    async def number(self, text: str, assignment: Assignment, note: str = "") -> Answer:
         """A number within the task's bounds; abstains where none was written. Raises whatever the
         model raises.
         """
-        answer = await self._write(text, assignment, self._tokens_max(assignment))
+        prompt = self._frame.fill(text, note)
+        answer = await self._write(prompt, assignment, self._tokens_max(assignment))
         if not answer.HasField("value"):
             return answer
         written = answer.value.text
@@ -58,13 +60,13 @@ class Writer:
         answer.rationale = f"read from: {written[:200]}"
         return answer
 
-    async def document(self, text: str, assignment: Assignment) -> Answer:
+    async def document(self, text: str, assignment: Assignment, note: str = "") -> Answer:
         """JSON that follows the task's schema; abstains where the card's tokens do not suffice.
         Raises whatever the model raises: Poison (BAD_CONSTRAINT) for a schema that it cannot keep.
         """
         schema = assignment.task.format.json.schema
         sampling = self._sampling(self._tokens_max(assignment), seed_of(assignment), schema)
-        made = await self._model.generate(self._frame.fill(text), sampling)
+        made = await self._model.generate(self._frame.fill(text, note), sampling)
         answer = _document(made, sampling.tokens_max)
         answer.usage.CopyFrom(usage_of(made.usage))
         return answer
@@ -79,9 +81,9 @@ class Writer:
         """Tokens that may be written: the card's, within the budget of the assignment."""
         return min(self._card.tokens_max, assignment.tokens_max or self._card.tokens_max)
 
-    async def _write(self, text: str, assignment: Assignment, tokens_max: int) -> Answer:
+    async def _write(self, prompt: Prompt, assignment: Assignment, tokens_max: int) -> Answer:
         sampling = self._sampling(tokens_max, seed_of(assignment))
-        made = await self._model.generate(self._frame.fill(text), sampling)
+        made = await self._model.generate(prompt, sampling)
         written = made.text.strip()
         if not written:
             answer = abstain(UNDECIDED, "the model wrote nothing")
