@@ -55,13 +55,19 @@ class Recorded(Panel):
         asyncio.run(put())
 
     def weigh(
-        self, version: int, accurate: str, folded: Mapping[int, int], *, newest: bool
+        self,
+        version: int,
+        accurate: str,
+        folded: Mapping[int, int],
+        *,
+        newest: bool,
+        skill: str = SKILL,
     ) -> None:
         """A version of the weights that believes one agent alone. `folded`: next offset of each
         partition of `feedback` that it rests on. A compacted topic has only the `newest` under the
         skill alone.
         """
-        record = Weights(skill=SKILL, version=version, basis=WEIGHTS_BASIS_FEEDBACK, temperature=1)
+        record = Weights(skill=skill, version=version, basis=WEIGHTS_BASIS_FEEDBACK, temperature=1)
         for agent, digest in ((accurate, "sha256:1"), ("", "")):
             weight = 5.0 if agent else 0.1
             record.agents.add(agent=agent, model_digest=digest, weight=weight, accuracy=0.6)
@@ -72,9 +78,9 @@ class Recorded(Panel):
             topic, value = NAMES.topic("weights"), record.SerializeToString()
             await (await writer.send(Outgoing(topic, value, key.encode(), (), 0)))
 
-        asyncio.run(put(f"{SKILL}@{version}", record))
+        asyncio.run(put(f"{skill}@{version}", record))
         if newest:
-            asyncio.run(put(SKILL, record))
+            asyncio.run(put(skill, record))
 
     async def _put(self, task_id: str, events: Sequence[PanelEvent], decision: Decision) -> None:
         for event in events:

@@ -28,6 +28,14 @@ def test_a_field_can_be_set_back(tmp_path: Path) -> None:
         assert changed == Policy(method=METHOD_BORDA, quorum=3, seats_max=5)
 
 
+def test_steps_are_replaced_as_a_whole_and_can_be_taken_away() -> None:
+    recorded = Policy()
+    recorded.steps.add().judge.SetInParent()
+    changed = read_change('{"steps": [{"deliberation": {"rounds": 2}}]}').on(recorded)
+    assert [step.WhichOneof("kind") for step in changed.steps] == ["deliberation"]
+    assert not read_change('{"steps": []}').on(recorded).steps
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -37,6 +45,8 @@ def test_a_field_can_be_set_back(tmp_path: Path) -> None:
         ('{"method":', "--policy"),
         ('{"samples": 3}', "samples cannot be changed"),
         ('{"seatsMax": 3}', "seats_max cannot be changed"),
+        ('{"stages": [{"name": "solve"}]}', "stages cannot be changed"),
+        ('{"steps": [{"deliberation": {"rounds": 3}}]}', r"steps\[0\].deliberation.rounds: 3 are"),
     ],
 )
 def test_what_is_no_policy_is_told(given: str, words: str) -> None:

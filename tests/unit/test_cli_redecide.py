@@ -13,7 +13,7 @@ from typer.testing import Result
 
 from comitia.consensus.krippendorff import alpha
 from comitia.v1.decision_pb2 import Decision
-from comitia_cli.client.comparing import Comparison
+from comitia_cli.client.comparing import Comparison, Limits
 from comitia_cli.output import TextConsole
 from comitia_cli.show.comparison import comparison_view
 from tests.unit.redecide_world import Recorded
@@ -160,7 +160,7 @@ def test_a_person_reads_the_two_side_by_side() -> None:
     recorded, redecided = Decision(), Decision()
     recorded.value.option_id, redecided.value.option_id = "no", "yes"
     for _ in range(10):
-        found.add(recorded, redecided, False)
+        found.add(recorded, redecided, Limits())
         redecided.calibrated_probability = 0.8
         found.judge(recorded, redecided, redecided.value, False)
     out = io.StringIO()
@@ -191,11 +191,11 @@ def test_agreement_on_numbers_knows_their_distance_and_leaves_shadows_out() -> N
             decision.ballots.add().value.number = number
         decision.ballots[2].shadow = True
         decision.ballots.add().abstention.detail = "cannot tell"
-        found.add(decision, decision, False)
+        found.add(decision, decision, Limits())
     free = Decision(skill="opinions")
     for _ in range(2):
         free.ballots.add().value.text = "as I like it"
-    found.add(free, free, False)
+    found.add(free, free, Limits())
     (one,) = found.agreements.found()
     assert (one.skill, one.level, one.tasks) == ("sums", "interval", 2)
     assert one.alpha == pytest.approx(alpha([[1.0, 1.5], [8.0, 9.0]], "interval"))
@@ -208,7 +208,7 @@ def test_where_all_say_the_same_there_is_no_chance_to_compare_with() -> None:
     found, decision = Comparison(), Decision(skill="opinions")
     for _ in range(3):
         decision.ballots.add().value.option_id = "yes"
-    found.add(decision, decision, False)
+    found.add(decision, decision, Limits())
     out = io.StringIO()
     TextConsole(file=out, width=120).print(comparison_view(found))
     assert "opinions: all answers are the same (tasks: 1)" in out.getvalue()

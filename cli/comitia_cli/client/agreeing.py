@@ -2,8 +2,8 @@
 
 In: decisions with the ballots of their panels. Out: Krippendorff's alpha by skill and kind of
 value: of options as names, of numbers by their distance. Texts, rankings and documents have no
-distance here, and are passed over; so are shadows and abstentions. An agent's samples count as
-voters of their own.
+distance here, and are passed over; so are shadows, abstentions, and what is said in later rounds,
+for there agents have seen each other's answers. An agent's samples count as voters of their own.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,9 @@ class Agreements:
             said: tuple[str | float, ...] = tuple(
                 getattr(ballot.value, kind)
                 for ballot in decision.ballots
-                if not ballot.shadow and ballot.value.WhichOneof("kind") == kind
+                if not ballot.shadow
+                and ballot.round <= 1
+                and ballot.value.WhichOneof("kind") == kind
             )
             if len(said) > 1:
                 self._said.setdefault((decision.skill, level), []).append(said)

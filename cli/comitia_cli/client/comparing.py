@@ -76,13 +76,25 @@ class Calibration:
         }
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What one task's comparison suffers from: see Comparison."""
+
+    cut_short: bool = False
+    unheld: bool = False
+    unweighed: bool = False
+    unversioned: bool = False
+
+
 @dataclass
 class Comparison:
-    """`calls`: answers that were waited for. `cut_short`: tasks in which the other policy would
-    have waited for answers that were never given. `unweighed`: those whose skill has no weights
-    for the method, so that a simpler one counted. `unsuited`: tasks left out, as the method cannot
-    count their answers. `without_decision`, `without_panel`: tasks that
-    stand in one of the two topics alone, since the time that was asked for.
+    """`calls`: answers that were waited for, those of shadows not among them. `cut_short`: tasks in
+    which the other policy would have waited for answers that were never given; `unheld`: in which
+    it would have held a round that was never held. `unweighed`: those whose skill has no weights
+    for the method, so that a simpler one counted; `unversioned`: none of the version that was asked
+    for. Left out are `unsuited`: the method cannot count their answers; `staged`: tasks of stages,
+    each stage of which is compared as a task of its own. `without_decision`, `without_panel`: tasks
+    that stand in one of the two topics alone, since the time that was asked for.
     """
 
     tasks: int = 0
@@ -92,8 +104,11 @@ class Comparison:
     recorded_calls: int = 0
     redecided_calls: int = 0
     cut_short: int = 0
+    unheld: int = 0
     unweighed: int = 0
+    unversioned: int = 0
     unsuited: int = 0
+    staged: int = 0
     without_decision: int = 0
     without_panel: int = 0
     unread: int = 0
@@ -102,16 +117,19 @@ class Comparison:
     calibration: Calibration = field(default_factory=Calibration)
     agreements: Agreements = field(default_factory=Agreements)
 
-    def add(self, recorded: Decision, redecided: Decision, cut_short: bool) -> bool:
+    def add(self, recorded: Decision, redecided: Decision, limits: Limits) -> bool:
         """Whether the two agree: the same value, or none."""
         alike = agree(recorded, redecided)
         self.tasks += 1
         self.agree += alike
         self.recorded_decided += recorded.HasField("value")
         self.redecided_decided += redecided.HasField("value")
-        self.recorded_calls += len(recorded.ballots)
-        self.redecided_calls += len(redecided.ballots)
-        self.cut_short += cut_short
+        self.recorded_calls += sum(not ballot.shadow for ballot in recorded.ballots)
+        self.redecided_calls += sum(not ballot.shadow for ballot in redecided.ballots)
+        self.cut_short += limits.cut_short
+        self.unheld += limits.unheld
+        self.unweighed += limits.unweighed
+        self.unversioned += limits.unversioned
         self.agreements.add(redecided)
         return alike
 

@@ -13,11 +13,14 @@ import yaml
 from google.protobuf.json_format import ParseDict, ParseError
 
 from comitia.errors import ConfigError
+from comitia.policy.check import ladder_problems
 from comitia.v1.policy_pb2 import Method, Policy
 
 METHODS: tuple[str, ...] = tuple(Method.keys())
 # What has happened already: who sat there, and what they were asked.
-_PAST = {"rounds", "samples", "selection", "seats_max"}
+_PAST = {
+    "rounds", "samples", "selection", "seats_max", "vote_timeout_ms", "roles", "stages",
+}  # fmt: skip
 _HINT = 'write a method such as learned, {"method": "learned", "waitForAll": false}, or a file'
 
 
@@ -33,7 +36,8 @@ class Change:
         changed = Policy()
         changed.CopyFrom(recorded)
         for name in self.names:
-            setattr(changed, name, getattr(self.policy, name))
+            changed.ClearField(name)
+        changed.MergeFrom(self.policy)
         return changed
 
 
@@ -52,8 +56,10 @@ def read_change(given: str) -> Change:
     if past := sorted(names & _PAST):
         raise ConfigError(
             f"--policy: {past[0]} cannot be changed afterwards, the panels were seated and asked"
-            " already: method, quorum, waitForAll and probabilityTarget can"
+            " already: method, quorum, steps, waitForAll and probabilityTarget can"
         )
+    if problem := next(ladder_problems(policy, None), ""):
+        raise ConfigError(f"--policy: {problem}")
     return Change(policy, names)
 
 

@@ -14,7 +14,7 @@ from comitia.v1.feedback_pb2 import Feedback
 from comitia.v1.weights_pb2 import Weights
 from comitia.weights_table import skill_weights
 from comitia_aggregator.state import Rules
-from comitia_cli.client.comparing import Comparison
+from comitia_cli.client.comparing import Comparison, Limits
 from comitia_cli.client.policies import Change
 from comitia_cli.client.records import decode, offsets_since, partitions_of, scan
 from comitia_cli.client.refolding import Folded, Refold
@@ -56,16 +56,18 @@ class Said:
 
 @dataclass(frozen=True)
 class Pair:
-    """A task's two decisions. `cut_short`: see Comparison. `said`: feedback on it."""
+    """A task's two decisions. `limits`: see Comparison. `said`: feedback on it."""
 
     recorded: Decision
     redecided: Decision
-    cut_short: bool
+    limits: Limits
     said: Said | None
 
 
-async def weights_of(session: Session, version: int) -> dict[str, Weights]:
-    """Weights by skill: the newest, or those of one version. ConfigError where no skill has it."""
+async def weights_of(session: Session, version: int, skill: str = "") -> dict[str, Weights]:
+    """Weights by skill: the newest, or those of one version. ConfigError where no skill has it, or
+    `skill` has not.
+    """
     topic = await session.topic("weights")
     found: dict[str, Weights] = {}
     async for record in scan(session.log, partitions_of([topic])):
@@ -79,9 +81,10 @@ async def weights_of(session: Session, version: int) -> dict[str, Weights]:
         if key == _key(weights, version) and weights.version and version in (0, weights.version):
             weights.ClearField("memory")
             found[weights.skill] = weights
-    if version and not found:
+    if version and (not found or skill not in ("", *found)):
+        whose = f"skill {skill!r} has no" if skill else "no skill has"
         raise ConfigError(
-            f"no skill has weights of version {version}: the topic keeps the newest of each skill,"
+            f"{whose} weights of version {version}: the topic keeps the newest of each skill,"
             " as many as COMITIA_WEIGHTS_VERSIONS_MAX says"
         )
     return found
@@ -113,18 +116,31 @@ async def pairs(
                 continue
             former, at_ms = recorded.pop(decision.task_id)
             if former.status in _VOTED and decision.status in _VOTED:
-                into.unweighed += _unweighed(wanted.change, decision)
-                cut_short = folded.at_deadline and at_ms < folded.deadline_ms
-                yield Pair(former, decision, cut_short, said.get(decision.task_id))
-        rest = [one for one, _ in recorded.values() if one.status in _VOTED]
-        into.unsuited += sum(one.task_id in fold.unsuited for one in rest)
-        into.without_panel += sum(one.task_id not in fold.unsuited for one in rest)
+                limits = _limits(folded, at_ms, former, (wanted, tables))
+                yield Pair(former, decision, limits, said.get(decision.task_id))
+        rest = {one.task_id for one, _ in recorded.values() if one.status in _VOTED}
+        staged = {name for name, (one, _) in recorded.items() if one.stages or name in fold.staged}
+        into.staged += len(staged)
+        into.unsuited += len(rest & fold.unsuited)
+        into.without_panel += len(rest - fold.unsuited - staged)
         into.unread += fold.unread
 
 
-def _unweighed(change: Change, decision: Decision) -> bool:
-    """Whether a simpler method counted than the one that was asked for."""
-    return "method" in change.names and decision.method not in (0, change.policy.method)
+def _limits(
+    folded: Folded, at_ms: int, former: Decision, by: tuple[Wanted, Mapping[str, object]]
+) -> Limits:
+    """`at_ms`: when it was decided, epoch milliseconds. `by`: what is asked, and the weights."""
+    wanted, tables = by
+    decision, change = folded.decision, wanted.change
+    simpler = "method" in change.names and decision.method not in (0, change.policy.method)
+    weighed = simpler or bool(former.weights_version)
+    unversioned = bool(wanted.version) and decision.skill not in tables and weighed
+    return Limits(
+        cut_short=folded.at_deadline and at_ms < folded.deadline_ms and not folded.unheld,
+        unheld=folded.unheld,
+        unversioned=unversioned,
+        unweighed=simpler and not unversioned,
+    )
 
 
 def fitted(weights: Mapping[str, Weights], pair: Pair) -> bool:
@@ -169,7 +185,9 @@ async def _decisions(
         if decision.revision == 0 and wanted.skill in ("", decision.skill):
             for ballot in decision.ballots:
                 # Of the ballots only their number is looked at.
+                shadow = ballot.shadow
                 ballot.Clear()
+                ballot.shadow = shadow
             found[decision.task_id] = (decision, record.timestamp_ms)
     return found
 

@@ -1,6 +1,7 @@
 """`comitia redecide`: what another policy, or other weights, would have decided."""
 
 import time
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -40,8 +41,8 @@ def redecide(
     """Decide recorded tasks anew by another policy or other weights, and compare.
 
     Nothing is published and no agent is asked: the aggregator's own rules go once more over what
-    the log says. In a pipe, every task that comes out otherwise is a line, and the comparison the
-    last one.
+    the log says, rounds and all. Tasks of stages are left out, their stages are compared. In a
+    pipe, every task that comes out otherwise is a line, and the comparison the last one.
     """
     now_ms = int(time.time() * 1000)
     since_ms = options.parse_since_ms(since, now_ms)
@@ -72,10 +73,10 @@ async def _compare(
 
 async def compare(session: Session, wanted: Wanted, printer: Printer) -> Comparison:
     """The comparison; tasks that come out otherwise are shown as they are found."""
-    weights = await weights_of(session, wanted.version)
+    weights = await weights_of(session, wanted.version, wanted.skill)
     found, changes = Comparison(), 0
     async for pair in pairs(session, wanted, weights, found):
-        alike = found.add(pair.recorded, pair.redecided, pair.cut_short)
+        alike = found.add(pair.recorded, pair.redecided, pair.limits)
         right = None
         if pair.said is not None:
             seen = fitted(weights, pair)
@@ -92,7 +93,7 @@ async def compare(session: Session, wanted: Wanted, printer: Printer) -> Compari
 
 def _change(pair: Pair, right: tuple[bool, bool] | None) -> dict[str, object]:
     """One task as a line of JSON."""
-    made: dict[str, object] = {"task_id": pair.redecided.task_id, "cut_short": pair.cut_short}
+    made: dict[str, object] = {"task_id": pair.redecided.task_id, **asdict(pair.limits)}
     for name, decision in (("recorded", pair.recorded), ("redecided", pair.redecided)):
         shown = as_dict(decision)
         made[name] = {key: shown[key] for key in ("status", "value", "margin") if key in shown}

@@ -93,6 +93,16 @@ def _remarks(found: Comparison) -> list[str]:
             " had been told to stop. Tasks with waitForAll compare in full"
         )
     for count, words in (
+        (
+            found.unheld,
+            "decided anew with the answers that there were: the other policy asks for a round that"
+            " was never held",
+        ),
+        (
+            found.unversioned,
+            "counted without weights: their skill has none of the version that was asked for",
+        ),
+        (found.staged, "tasks of stages left out: each of their stages is compared by itself"),
         (found.unweighed, "counted by a simpler method: their skill has no weights for this one"),
         (found.unsuited, "left out: the method cannot count answers of their kind"),
         (found.without_decision, "not decided yet"),
