@@ -137,7 +137,7 @@ def test_the_table_closes_with_seed_votes_models_and_a_comparison() -> None:
     report = evaluation.report(seconds=1.0, seed=77, models=[facts])
     assert json.loads(json.dumps(asdict(report)))["plurality"]["accuracy"] == 1.0
     text = shown(report_view(report))
-    for expected in ("seed 77", "plurality", "weighted vote", "95 %", "30 fused attention nodes"):
+    for expected in ("seed 77", "plurality", "linear pool", "95 %", "30 fused attention nodes"):
         assert expected in text
     assert "sha256:abc" in text
     assert "+0.0 points against the best agent (a)" in text

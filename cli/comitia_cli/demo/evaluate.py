@@ -1,7 +1,7 @@
 """Decisions and what is right in; who was right how often out. Pure, but for reading the
 manifests of built models.
 
-The panel decided each task once, by plurality. The weighted vote is computed from the same
+The panel decided each task once, by plurality. The linear pool is computed from the same
 recorded ballots, so that both methods are judged on the same answers and no model is asked twice.
 """
 
@@ -24,7 +24,7 @@ from comitia_cli.intervals import wilson
 @dataclass(frozen=True, slots=True)
 class Case:
     """One decided item. `decided`: the published value, None where there is none; `pooled`: the
-    weighted vote's.
+    linear pool's.
     """
 
     item: Item
@@ -72,7 +72,7 @@ class Report:
     items: int
     agents: tuple[Score, ...]
     plurality: Score
-    weighted: Score
+    pool: Score
     statuses: Mapping[str, int]
     # Items that went from wrong to right, and from right to wrong, from the best agent to each
     # vote.
@@ -116,7 +116,7 @@ class Evaluation:
         agents = tuple(score(name, [(c.item, c.votes.get(name)) for c in cases]) for name in names)
         votes = {
             "plurality": [(case.item, case.decided) for case in cases],
-            "weighted vote": [(case.item, case.pooled) for case in cases],
+            "linear pool": [(case.item, case.pooled) for case in cases],
         }
         best = max(agents, key=lambda agent: agent.right, default=None)
         alone = [(c.item, c.votes.get(best.name)) for c in cases] if best else []
@@ -127,7 +127,7 @@ class Evaluation:
             items=len(cases),
             agents=agents,
             plurality=score("plurality", votes["plurality"]),
-            weighted=score("weighted vote", votes["weighted vote"]),
+            pool=score("linear pool", votes["linear pool"]),
             statuses=dict(Counter(_status(case.decision.status) for case in cases)),
             gained={name: _changes(alone, votes[name]) for name in votes} if best else {},
             decisions_per_s=len(cases) / seconds if seconds > 0 else 0.0,

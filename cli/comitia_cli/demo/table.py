@@ -47,7 +47,7 @@ def report_view(report: Report) -> RenderableType:
     for agent in report.agents:
         table.add_row(*_row(agent))
     table.add_section()
-    for vote in (report.plurality, report.weighted):
+    for vote in (report.plurality, report.pool):
         table.add_row(*_row(vote), style="bold")
     return Group(table, *_beneath(report))
 
@@ -66,7 +66,7 @@ def _row(score: Score) -> tuple[str, ...]:
 def _beneath(report: Report) -> list[Text]:
     lines = []
     best = max(report.agents, key=lambda agent: agent.right, default=None)
-    for vote in (report.plurality, report.weighted):
+    for vote in (report.plurality, report.pool):
         if best is not None:
             won, lost = report.gained[vote.name]
             points = 100 * (vote.accuracy - best.accuracy)
