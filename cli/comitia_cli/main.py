@@ -24,6 +24,7 @@ from comitia_cli.commands import (
     explain,
     feedback,
     model,
+    policy,
     publish,
     redecide,
     settle,
@@ -59,7 +60,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo.demo,
     "version": version.version,
 }
-GROUPS = {"agents": agents.app, "model": model.app, "dlq": dlq.app}
+GROUPS = {"agents": agents.app, "model": model.app, "policy": policy.app, "dlq": dlq.app}
 
 for name, command in COMMANDS.items():
     app.command(name)(command)

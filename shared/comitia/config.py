@@ -151,6 +151,8 @@ class RouterSettings(ServiceSettings):
     card_skills_max: int = Field(1_000, ge=1)
     agents_max: int = Field(10_000, ge=1)
     instances_max: int = Field(1_000, ge=1)
+    # Folder of policies, one SKILL.yaml each, of tasks that name none; "" for no such policies.
+    policies: str = ""
 
 
 class AggregatorSettings(ServiceSettings):

@@ -8,7 +8,7 @@ second panel under ids of its own, which loses; the ids are the task's id, a nam
 and a number.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from comitia.effects import Effect, Publish, Recorded
@@ -40,7 +40,7 @@ FIRST_ROUND = 1
 @dataclass(slots=True)
 class Router:
     """What the router knows. `partition_of`: id -> partition of panel-events. `nonce`: no other
-    process has it.
+    process has it. `policies`: skill -> the policy of tasks that name none.
     """
 
     names: Names
@@ -49,6 +49,7 @@ class Router:
     nonce: str
     agents: AgentTable = field(init=False)
     weights: WeightsTable = field(default_factory=WeightsTable)
+    policies: Mapping[str, Policy] = field(default_factory=dict)
     panels: int = 0
 
     def __post_init__(self) -> None:
@@ -60,15 +61,15 @@ class Router:
         """
         task = recorded.message
         self._check(task)
-        policy = self._policy_of(task)
-        found = [*problems(task, self.limits), *stages.id_problems(task, policy)]
+        asked = self._with_policy(task)
+        found = [*problems(asked, self.limits), *stages.id_problems(asked, asked.policy)]
         if found:
-            return self._refuse(recorded, DECISION_STATUS_REJECTED, sentence(found))
-        if policy.stages:
+            return self._refuse(recorded, DECISION_STATUS_REJECTED, self._sentence(task, found))
+        if asked.policy.stages:
             self.panels += 1
-            event = PanelEvent(panel_opened=self._opened(recorded))
+            event = PanelEvent(panel_opened=self._opened(recorded, asked))
             return (self._say(task.id, event),)
-        return self._seat(recorded, now_ms)
+        return self._seat(recorded, asked, now_ms)
 
     def on_stage(self, recorded: Recorded[Task], now_ms: int) -> tuple[Effect, ...]:
         """Seat the panel of a stage, in the log of the task that it is a part of."""
@@ -76,17 +77,29 @@ class Router:
         for field_name in ("root_id", "parent_id"):
             _check_id(field_name, getattr(task, field_name))
         self._check(task)
+        asked = self._with_policy(task)
         found = [
-            *problems(task, self.limits, stage=True),
-            *stages.child_problems(task, self._policy_of(task)),
+            *problems(asked, self.limits, stage=True),
+            *stages.child_problems(asked, asked.policy),
         ]
         if found:
-            return self._refuse(recorded, DECISION_STATUS_REJECTED, sentence(found))
-        return self._seat(recorded, now_ms)
+            return self._refuse(recorded, DECISION_STATUS_REJECTED, self._sentence(task, found))
+        return self._seat(recorded, asked, now_ms)
 
-    def _policy_of(self, task: Task) -> Policy:
-        """The policy that counts."""
-        return task.policy
+    def _with_policy(self, task: Task) -> Task:
+        """The task with the policy that counts: its own, else that of its skill."""
+        if task.HasField("policy") or task.skill not in self.policies:
+            return task
+        asked = Task()
+        asked.CopyFrom(task)
+        asked.policy.CopyFrom(self.policies[task.skill])
+        return asked
+
+    def _sentence(self, task: Task, found: Sequence[str]) -> str:
+        said = sentence(found)
+        if task.HasField("policy") or task.skill not in self.policies:
+            return said
+        return f"{said} (policy: that of skill {shown(task.skill)}, for the task names none)"
 
     def _check(self, task: Task) -> None:
         _check_id("id", task.id)
@@ -94,14 +107,14 @@ class Router:
         if too_large:
             raise Poison(too_large, "TOO_LARGE")
 
-    def _seat(self, recorded: Recorded[Task], now_ms: int) -> tuple[Effect, ...]:
-        task = recorded.message
+    def _seat(self, recorded: Recorded[Task], task: Task, now_ms: int) -> tuple[Effect, ...]:
+        """`task`: with the policy that counts."""
         weights = self.weights.skills.get(task.skill)
         seated = seat(task, self.agents, self.limits, now_ms, weights)
         if isinstance(seated, Refusal):
             return self._refuse(recorded, seated.status, seated.reason)
         self.panels += 1
-        event = PanelEvent(panel_opened=self._opened(recorded))
+        event = PanelEvent(panel_opened=self._opened(recorded, task))
         opened = event.panel_opened
         opened.seats.extend(seated)
         if task.policy.steps:
@@ -117,14 +130,18 @@ class Router:
                 opened.assignments.add(id=name, seat=number, sample=sample, round=FIRST_ROUND)
         return (*self._assign(opened), self._say(task.id, event, task.root_id, order=1))
 
-    def _opened(self, recorded: Recorded[Task]) -> PanelOpened:
-        """A panel of nobody yet. A stage ends with its parent at the latest."""
+    def _opened(self, recorded: Recorded[Task], asked: Task) -> PanelOpened:
+        """A panel of nobody yet. A stage ends with its parent at the latest. `asked`: with the
+        policy that counts.
+        """
         task = recorded.message
         opened = PanelOpened(panel_id=f"{task.id}@{self.nonce}-{self.panels}", task=task)
         opened.deadline_ms = recorded.append_ms + task.timeout_ms
         if task.deadline_ms:
             opened.deadline_ms = min(opened.deadline_ms, task.deadline_ms)
         opened.task_appended_ms = recorded.append_ms
+        if asked is not task:
+            opened.policy.CopyFrom(asked.policy)
         return opened
 
     def on_command(self, recorded: Recorded[Command], now_ms: int) -> tuple[Effect, ...]:

@@ -8,9 +8,11 @@ then the inboxes, and only then tasks.
 import os
 import sys
 from dataclasses import fields
+from pathlib import Path
 
 from comitia.cards import MISSED_MAX
 from comitia.config import RouterSettings
+from comitia.policy.files import read_policies
 from comitia.runtime.context import Runtime
 from comitia.runtime.dead_letters import task_refused
 from comitia.runtime.partitioner import partition_of
@@ -23,12 +25,14 @@ from comitia.telemetry.metrics import AGENTS_ALIVE
 from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.command_pb2 import Command
 from comitia.v1.heartbeat_pb2 import Heartbeat
+from comitia.v1.policy_pb2 import Policy
 from comitia.v1.task_pb2 import Task
 from comitia.v1.weights_pb2 import Weights
 from comitia_router.agents import INTERVAL_MS_MAX
 from comitia_router.handler import Router
 from comitia_router.inboxes import Inboxes
 from comitia_router.limits import Limits
+from comitia_router.policies import policy_problems
 
 ENTITIES = (
     *("tasks", "commands", "stages", "panel-events", "decisions", "agents", "weights"),
@@ -44,6 +48,7 @@ async def compose(service: Service[RouterSettings]) -> None:
     partitions = topics[names.topic("panel-events")].partitions
     limits = Limits(**{each.name: getattr(settings, each.name) for each in fields(Limits)})
     router = Router(names, limits, lambda key: partition_of(key, partitions), os.urandom(6).hex())
+    router.policies = policies_of(settings, limits)
     service.heartbeats()
     alive = router.agents.alive_count
     runtime.telemetry.observe(AGENTS_ALIVE, lambda: [(alive(runtime.clock.now_ms()), {})])
@@ -69,6 +74,15 @@ async def compose(service: Service[RouterSettings]) -> None:
         Source(names.topic("agents"), AgentCard, router.on_card, removed=router.agents.remove),
     )
     service.start(run_stream(runtime, StreamSpec(names.group("router"), sources)), "stream")
+
+
+def policies_of(settings: RouterSettings, limits: Limits) -> dict[str, Policy]:
+    """Of the folder that is set. ConfigError tells of all that is wrong there."""
+    if not settings.policies:
+        return {}
+    return read_policies(
+        Path(settings.policies), lambda policy, given: policy_problems(policy, given, limits)
+    )
 
 
 async def _keep(runtime: Runtime, inboxes: Inboxes) -> None:
