@@ -31,6 +31,7 @@ from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia.v1.task_pb2 import Task
 from comitia_agent import main
 from tests.unit.runtime_world import World, simulate, until
+from tests.unit.test_agent_embedding import Encoder
 
 EVENTS = "comitia.panel-events.v1"
 PARENT = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
@@ -135,7 +136,32 @@ def test_two_agents_on_one_model_publish_cards_and_answer(
     beats = world.messages("comitia.heartbeats.v1", Heartbeat)
     assert {beat.agent for beat in beats if beat.leaving} == {"anna", "bert"}
     assert process.model.closed
-    assert process.limits.shelves == 2, "each agent's prompt keeps a place in the prefix cache"
+    assert process.limits.shelves == 4, "each agent's prompt keeps its places in the prefix cache"
+
+
+def test_an_embedder_runs_beside_the_model_and_its_vectors_go_with_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    paths = cards(tmp_path, "anna")
+    paths[0].write_text(CARD.format(name="anna") + "embedder: minilm\n", encoding="utf-8")
+    process = Process(world, paths, monkeypatch)
+    encoder = Encoder(name="minilm")
+    loaded = {"scripted": process.model, "minilm": encoder}
+    monkeypatch.setattr(main, "load_model", lambda card, *rest: loaded[card])
+
+    async def story() -> None:
+        await world.write(world.names.inbox("anna"), "t1", assignment("anna"))
+        await until(lambda: bool(world.records(EVENTS)))
+
+    async def whole() -> None:
+        await world.create()
+        await process.run(story())
+
+    simulate(world, whole())
+    (event,) = world.messages(EVENTS, PanelEvent)
+    assert event.answer.input_embedding.embedder == "minilm"
+    assert process.model.closed and encoder.closed
 
 
 class Held(ScriptedModel):

@@ -68,6 +68,17 @@ def test_a_missing_model_is_named(cards: tuple[Path, Path]) -> None:
         make_plan(agents, models, {})
 
 
+def test_an_embedder_is_built_but_has_no_process_of_its_own(cards: tuple[Path, Path]) -> None:
+    agents, models = cards
+    (agents / "bo.yaml").write_text("name: bo\nmodel: small\nembedder: large\n")
+    plan = make_plan(agents, models, {})
+    assert [card.name for card in plan.models] == ["large", "small"]
+    assert "agent-large" not in [service.name for service in plan.services]
+    (agents / "bo.yaml").write_text("name: bo\nmodel: small\nembedder: huge\n")
+    with pytest.raises(ConfigError, match=r"bo\.yaml.*huge"):
+        make_plan(agents, models, {})
+
+
 def test_two_cards_of_one_name_are_refused(cards: tuple[Path, Path]) -> None:
     agents, models = cards
     (agents / "di.yaml").write_text("name: ada\nmodel: small\n")

@@ -28,6 +28,7 @@ class AgentFile:
     name: str
     model: str
     priority_lane: bool = False
+    embedder: str = ""
 
 
 def agent_files(folder: Path) -> list[AgentFile]:
@@ -60,7 +61,8 @@ def _agent_file(path: Path) -> AgentFile:
     ):
         raise ConfigError(f"{path}: an agent card needs a name and a model")
     lane = fields.get("priority_lane") is True
-    return AgentFile(path.resolve(), fields["name"], fields["model"], lane)
+    embedder = fields.get("embedder") or ""
+    return AgentFile(path.resolve(), fields["name"], fields["model"], lane, str(embedder))
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,9 @@ def make_plan(agents: Path, models: Path, env: Mapping[str, str]) -> Plan:
             "COMITIA_MODELS_DIR": str(models),
         }
         services.append(ServiceSpec(f"agent-{model}", (program("comitia-agent"),), {**env, **own}))
-    needed = tuple(_model(models, model, by_model[model][0]) for model in sorted(by_model))
+    first = {card.embedder: card for card in cards if card.embedder}
+    first |= {model: seats[0] for model, seats in by_model.items()}
+    needed = tuple(_model(models, model, first[model]) for model in sorted(first))
     return Plan(tuple(services), needed, tuple(cards))
 
 

@@ -25,15 +25,17 @@ from comitia.v1.input_pb2 import InputKind
 from comitia_agent.blocks import Block, Choice, Generated, Nearest, Text, Written
 
 SKILL = r"^[A-Za-z0-9._:-]{1,64}$"
+Utility = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Skill(Block):
     """How one skill is answered, by the kind of answer asked for. Rankings are made from `choice`
     or `nearest`. `json` keeps what is written to the schema of the task. `judge`: how the best of
-    several answers is picked; its options are letters.
+    several answers is picked; its options are letters. `utilities`: property of a JSON answer ->
+    option -> what it is worth to the agent, [0, 1].
     """
 
-    later: ClassVar[tuple[str, ...]] = ("json_", "judge")
+    later: ClassVar[tuple[str, ...]] = ("json_", "judge", "utilities")
 
     choice: Choice | None = None
     nearest: Nearest | None = None
@@ -41,12 +43,13 @@ class Skill(Block):
     number: Generated | None = None
     json_: Written | None = Field(default=None, alias="json")
     judge: Choice | None = None
+    utilities: dict[Text, dict[Text, Utility]] | None = None
 
     @model_validator(mode="after")
     def _answers_something(self) -> "Skill":
-        said = (self.choice, self.nearest, self.text, self.number, self.json_, self.judge)
-        if not any(said):
-            kinds = "choice, nearest, text, number, json, judge"
+        written = (self.text, self.number, self.json_)
+        if not any((self.choice, self.nearest, *written, self.judge, self.utilities)):
+            kinds = "choice, nearest, text, number, json, judge, utilities"
             raise ValueError(f"says nothing: give at least one of {kinds}")
         if self.choice and self.nearest:
             raise ValueError("give choice or nearest, not both")
@@ -57,7 +60,10 @@ class AgentProfile(Block):
     """An agent's card as it stands in the repository. `model` names a card in the folder of
     models. `priority_lane`: it has a second inbox, for tasks of high priority. `shadow`: it is
     asked beside every panel of its skills; its answers are recorded and judged, but not counted.
+    `embedder`: card of the encoder that embeds its answers, "" for none.
     """
+
+    later: ClassVar[tuple[str, ...]] = ("embedder",)
 
     name: Annotated[str, Field(pattern=f"^{AGENT_NAME.pattern}$")]
     version: int = Field(ge=1, lt=2**32)
@@ -67,6 +73,7 @@ class AgentProfile(Block):
     skills: dict[Annotated[str, Field(pattern=SKILL)], Skill] = Field(min_length=1)
     priority_lane: bool = False
     shadow: bool = False
+    embedder: str = ""
 
     @property
     def prompts(self) -> int:
@@ -93,7 +100,7 @@ class AgentProfile(Block):
             FormatKind.FORMAT_KIND_TEXT: any(skill.text for skill in skills),
             FormatKind.FORMAT_KIND_NUMBER: any(skill.number for skill in skills),
             FormatKind.FORMAT_KIND_RANKING: any(skill.choice or skill.nearest for skill in skills),
-            FormatKind.FORMAT_KIND_JSON: any(skill.json_ for skill in skills),
+            FormatKind.FORMAT_KIND_JSON: any(skill.json_ or skill.utilities for skill in skills),
         }
         return AgentCard(
             name=self.name,
@@ -125,7 +132,7 @@ def read_card(path: Path) -> AgentProfile:
 
 def read_cards(paths: Sequence[Path]) -> list[AgentProfile]:
     """Parse the cards of one process. ConfigError when there is none, a name comes twice, or
-    their models differ.
+    their models or embedders differ.
     """
     profiles = [read_card(path) for path in paths]
     if not profiles:
@@ -139,6 +146,12 @@ def read_cards(paths: Sequence[Path]) -> list[AgentProfile]:
         raise ConfigError(
             f"agents of one process share one model, but the cards name {', '.join(models)}; "
             "start one process per model"
+        )
+    embedders = sorted({profile.embedder for profile in profiles if profile.embedder})
+    if len(embedders) > 1:
+        raise ConfigError(
+            f"vectors of different embedders do not compare, but the cards name "
+            f"{', '.join(embedders)}; name one"
         )
     return profiles
 

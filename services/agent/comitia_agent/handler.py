@@ -19,6 +19,8 @@ from comitia_agent.blocks import Choice
 from comitia_agent.card import AgentProfile, Skill
 from comitia_agent.choosing import LikelihoodChooser, Unsupported, make_chooser
 from comitia_agent.deliberation import Words, deliberates, note, reason
+from comitia_agent.documents import Documents
+from comitia_agent.embedding import embed
 from comitia_agent.judging import by_letter, by_options
 from comitia_agent.prompts import input_text, value_text
 from comitia_agent.writing import Writer
@@ -33,16 +35,22 @@ UINT32_MAX = 2**32 - 1
 
 class Agent:
     """One agent of a process; several share the model. `answer_bytes_max` bounds the Answer as a
-    message.
+    message. `embedder`: what embeds the answers, None where the card names none.
     """
 
     def __init__(
-        self, profile: AgentProfile, model: Model, clock: Clock, answer_bytes_max: int
+        self,
+        profile: AgentProfile,
+        model: Model,
+        clock: Clock,
+        answer_bytes_max: int,
+        embedder: Model | None = None,
     ) -> None:
         self.profile = profile
         self._model = model
         self._clock = clock
         self._answer_bytes_max = answer_bytes_max
+        self._embedder = embedder
         skills = profile.skills.items()
         self._choosers = {
             name: chooser for name, skill in skills if (chooser := make_chooser(skill, model))
@@ -54,7 +62,11 @@ class Agent:
         }
         self._text = {name: Writer(skill.text, model) for name, skill in skills if skill.text}
         self._number = {name: Writer(skill.number, model) for name, skill in skills if skill.number}
-        self._json = {name: Writer(skill.json_, model) for name, skill in skills if skill.json_}
+        self._json = {
+            name: Documents(skill, model)
+            for name, skill in skills
+            if skill.json_ or skill.utilities
+        }
 
     async def prepare(self) -> None:
         """Do what every task shares: prefill prompts, embed examples. ConfigError when the model
@@ -65,6 +77,8 @@ class Agent:
         for writers in (self._text, self._number, self._json):
             for writer in writers.values():
                 await writer.prepare()
+        if self._embedder is not None:
+            await self._embedder.embed(["prepare"])
 
     async def handle(self, recorded: Recorded[Assignment]) -> tuple[Publish]:
         """The answer, addressed as the assignment says."""
@@ -82,6 +96,7 @@ class Agent:
         queued_ms = max(0, self._clock.now_ms() - recorded.append_ms)
         try:
             answer = await self._work(assignment)
+            await self._embed(answer, assignment.task)
         except Unsupported as error:
             answer = abstain(UNSUPPORTED, str(error))
         except Poison as error:
@@ -120,6 +135,11 @@ class Agent:
         if answer.HasField("value"):
             answer.rationale = reason(assignment, answer, words)
         return answer
+
+    async def _embed(self, answer: Answer, task: Task) -> None:
+        text = input_text(task.input)
+        if self._embedder is not None and text is not None and answer.HasField("value"):
+            await embed(answer, self._words(task)(answer.value), text, self._embedder)
 
     async def _judge(self, text: str, assignment: Assignment) -> Answer:
         """Pick among the answers of others, or write one where that may be done and a card can."""

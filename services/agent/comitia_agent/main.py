@@ -55,8 +55,13 @@ async def compose(service: Service[AgentSettings]) -> None:
     )
     _check_retention(found[service.names.topic("control")], settings.timeout_ms_max)
     model = await _model(service, profiles)
+    embedder = await _embedder(service, profiles, model)
     agents = [
-        Agent(profile, model, runtime.clock, settings.answer_bytes_max) for profile in profiles
+        Agent(
+            *(profile, model, runtime.clock, settings.answer_bytes_max),
+            embedder if profile.embedder else None,
+        )
+        for profile in profiles
     ]
     for agent in agents:
         await agent.prepare()
@@ -103,14 +108,33 @@ def _check_retention(control: TopicSpec, timeout_ms_max: int) -> None:
 
 
 async def _model(service: Service[AgentSettings], profiles: Sequence[AgentProfile]) -> TracedModel:
-    settings, runtime = service.settings, service.runtime
-    card = find_card(settings.models_dir, profiles[0].model)
+    settings = service.settings
     limits = Limits(
         rows=settings.engine_rows,
-        # Room for the instructions and examples of every prompt, so that each is read only once.
-        shelves=max(1, sum(profile.prompts for profile in profiles)),
+        # Room for the instructions and examples of every prompt, so that each is read only once;
+        # where a note stands before the item, they end sooner and are kept beside.
+        shelves=max(1, 2 * sum(profile.prompts for profile in profiles)),
         cache_bytes=settings.engine_cache_mib << 20,
     )
+    return await _loaded(service, profiles[0].model, limits)
+
+
+async def _embedder(
+    service: Service[AgentSettings], profiles: Sequence[AgentProfile], model: TracedModel
+) -> TracedModel | None:
+    """What the cards name to embed answers: the agents' own model, or one beside it."""
+    names = {profile.embedder for profile in profiles if profile.embedder}
+    if not names:
+        return None
+    name = names.pop()
+    if name == profiles[0].model:
+        return model
+    return await _loaded(service, name, Limits())
+
+
+async def _loaded(service: Service[AgentSettings], name: str, limits: Limits) -> TracedModel:
+    settings, runtime = service.settings, service.runtime
+    card = find_card(settings.models_dir, name)
     threads = Threads(settings.threads, settings.engine_spin_us)
     loaded = await asyncio.to_thread(
         load_model, card, settings.cache_dir, threads, settings.device, limits
