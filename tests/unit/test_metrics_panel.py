@@ -112,7 +112,7 @@ def test_reading_tells_of_batches_partitions_and_lag() -> None:
         await p.publish(a_task("t"), "t")
         await p.decided("t")
         router, aggregator, *agents = p.runtimes
-        assert of([router], "comitia_partitions_owned", "comitia.router") == 9
+        assert of([router], "comitia_partitions_owned", "comitia.router") == 13
         assert of([aggregator], "comitia_partitions_owned", "comitia.aggregator") == 4
         assert of([router], "comitia_poll_batch_size_sum", TASKS) == 1
         assert of([aggregator], "comitia_poll_batch_size_sum", EVENTS) == 4
