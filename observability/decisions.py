@@ -10,6 +10,7 @@ from observability.charts import (
     quantile,
     rate,
     share,
+    total,
 )
 
 _SEATS = "comitia_seats_total"
@@ -59,6 +60,24 @@ _CLARITY = (
         {0.33: WARNING, 0.5: BAD},
     ),
 )  # fmt: skip
+_CONFLICTS = (
+    Chart(
+        "Steps behind the vote", "ops", "Steps per second that policies list, by kind and whether "
+        "they were taken: how often the first vote was not enough.",
+        {"{{comitia_step}} {{comitia_outcome}}":
+            rate("comitia_steps_total", "comitia_step, comitia_outcome")},
+        kind="stack",
+    ),
+    Chart(
+        "Waiting for a person", "short", "Open conflicts: `comitia conflicts` lists them.",
+        {"open": total("comitia_conflicts_open")},
+    ),
+    Chart(
+        "Conflicts that ended", "short", "Since the aggregators started: settled by a person, or "
+        "expired by the rule of their policy.",
+        {"{{comitia_outcome}}": total("comitia_revisions_total", "comitia_outcome")},
+    ),
+)  # fmt: skip
 _HEARD = (
     Chart(
         "Dissent by agent", "percentunit", "Share of an agent's seats that voted against the "
@@ -94,5 +113,5 @@ BOARD = Board(
     "decisions",
     "Decisions",
     "How tasks end, how clear the votes are, who dissents, and who is not heard.",
-    {"Endings": _ENDINGS, "Clarity": _CLARITY, "Who is heard": _HEARD},
+    {"Endings": _ENDINGS, "Clarity": _CLARITY, "Conflicts": _CONFLICTS, "Who is heard": _HEARD},
 )

@@ -109,6 +109,7 @@ class Panel:
             "DECIDED before all have answered": _hasty(f"{prefix}-haste"),
             "NO_QUORUM": _task(f"{prefix}-tie", "tie"),
             "EXPIRED": _task(f"{prefix}-silence", "silence", SHORT_MS),
+            "ESCALATED": _left_to_a_person(f"{prefix}-conflict"),
             "NO_AGENT": _task(f"{prefix}-alchemy", "alchemy"),
             "REJECTED": _task(f"{prefix}-no-time", "tie", 0),
         }
@@ -116,6 +117,8 @@ class Panel:
             decision = await self._client.decide(task)
             ended = DecisionStatus.Name(decision.status).removeprefix("DECISION_STATUS_")
             assert status.startswith(ended), f"{task.id}: {ended}"
+        # Nobody settles the conflict, and it expires.
+        await self._prometheus.meet('comitia_revisions_total{comitia_outcome="expired"}')
         prose = _task(f"{prefix}-prose", "answer")
         prose.format.CopyFrom(AnswerFormat(text=TextFormat(tokens_max=12)))
         prose.input.text = "What do bees make?"
@@ -231,6 +234,13 @@ def _task(task_id: str, skill: str, timeout_ms: int = 60_000) -> Task:
 
 def _review(task_id: str) -> Task:
     return _task(task_id, "sentiment")
+
+
+def _left_to_a_person(task_id: str) -> Task:
+    """As even as "tie"."""
+    task = _task(task_id, "tie")
+    task.policy.steps.add().person.expires_ms = SHORT_MS
+    return task
 
 
 def _hasty(task_id: str) -> Task:

@@ -2,17 +2,26 @@
 nothing, held against the aggregator's own rules.
 """
 
+import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from google.protobuf.message import Message
 from typer.testing import Result
 
 from comitia.errors import ConfigError
+from comitia.ports import Record
+from comitia.v1.dead_letter_pb2 import DeadLetter
 from comitia.v1.decision_pb2 import Decision, DecisionStatus
 from comitia.v1.format_pb2 import AnswerFormat
+from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia.v1.verdict_pb2 import Verdict
-from comitia_cli.client.settling import read_value
+from comitia_aggregator.conflict import REFUSED
+from comitia_cli.client.settling import Outcome, _follow, read_value
+from comitia_cli.commands.settle import _who_was_first
+from comitia_cli.shell import Shell
 from tests.unit.settle_world import Court
 
 
@@ -67,6 +76,49 @@ def test_of_two_at_once_one_stands_and_the_other_hears_which() -> None:
     done = settle(court)
     assert done.exit_code == 1
     assert "too late: bob settled it as c because “mine first”" in done.stderr
+
+
+class Told:
+    """A feed that gives one record after the other."""
+
+    def __init__(self, *records: tuple[str, Message]) -> None:
+        self._records = list(records)
+
+    async def next(self) -> list[Record]:
+        topic, message = self._records.pop(0)
+        return [Record(topic, 0, 0, 0, b"t1", message.SerializeToString())]
+
+
+def test_a_refusal_of_somebody_elses_word_is_not_taken_for_ones_own() -> None:
+    mine = Verdict(task_id="t1", by="ann", because="I looked")
+    others = Verdict(task_id="t1", by="bob", because="I did not")
+    letters = []
+    for said, task_id in ((others, "t1"), (mine, "t9"), (mine, "t1")):
+        value = PanelEvent(task_id=task_id, verdict=said).SerializeToString()
+        letters.append(("dead", DeadLetter(reason=REFUSED, task_id=task_id, value=value)))
+    letters[-1][1].error = "too late"
+    revision = ("decisions", Decision(task_id="t1", revision=1))
+    for told, expected in (
+        ((*letters[:2], revision), Outcome(revision[1])),
+        ((*letters, revision), Outcome(None, "too late")),
+    ):
+        feed: Any = Told(*told)
+        assert asyncio.run(_follow(feed, "decisions", mine)) == expected
+
+
+def test_who_is_refused_for_being_late_hears_who_was_first() -> None:
+    """Another's revision came after the decisions were read and before the verdict."""
+    court = Court()
+    court.escalate()
+    settle(court, "c")
+
+    async def look() -> Outcome:
+        async with Shell(open_log=court.open).session("local:1") as session:
+            return await _who_was_first(session, ("t1", ""), Verdict(), Outcome(None, "too late"))
+
+    revision = asyncio.run(look()).revision
+    assert revision is not None
+    assert (revision.revision, revision.value.option_id) == (1, "c")
 
 
 def test_what_the_aggregator_refuses_is_told() -> None:
