@@ -34,6 +34,8 @@ def test_steps_are_replaced_as_a_whole_and_can_be_taken_away() -> None:
     changed = read_change('{"steps": [{"deliberation": {"rounds": 2}}]}').on(recorded)
     assert [step.WhichOneof("kind") for step in changed.steps] == ["deliberation"]
     assert not read_change('{"steps": []}').on(recorded).steps
+    example = Path(__file__).parents[2] / "examples" / "policies" / "offer.yaml"
+    assert len(read_change(str(example)).on(recorded).steps) == 3
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,8 @@ def _fields(given: str) -> dict[str, object]:
         raise ConfigError(f"--policy: {error}; {_HINT}") from error
     if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
         raise ConfigError(f"--policy holds no fields of a Policy; {_HINT}")
-    return fields
+    # A file of a skill may name the format of its answers, to be checked by.
+    return {name: field for name, field in fields.items() if name != "format"}
 
 
 def _method(name: str) -> str:

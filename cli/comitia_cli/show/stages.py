@@ -31,8 +31,11 @@ def stages_view(decision: Decision, children: Mapping[str, Decision]) -> Rendera
         line.append(f"  {one.task_id}", style="dim")
         parts += [line, *_of_child(one, children.get(one.task_id))]
         if place + 1 < len(names):
-            back = "back to" if names[place + 1] in names[: place + 1] else "on to"
-            parts.append(Padding(Text(f"{back} {names[place + 1]}", style="cyan"), _INDENT))
+            following = names[place + 1]
+            # Stages are first met in the order in which they lead on.
+            back = names.index(following) <= names.index(one.stage)
+            words = f"{'back' if back else 'on'} to {following}"
+            parts.append(Padding(Text(words, style="cyan"), _INDENT))
     return Group(*parts, *(Text(line, style="dim") for line in _traces(decision, children)))
 
 

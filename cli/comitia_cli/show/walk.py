@@ -10,7 +10,7 @@ from rich.text import Text
 
 from comitia.consensus.weights import JUDGE
 from comitia.v1.decision_pb2 import Ballot, Decision, NegotiationRecord, StepRecord
-from comitia_cli.show.tables import clipped, plain_table
+from comitia_cli.show.tables import plain_table
 from comitia_cli.show.words import clip, value_text
 
 VALUE_MAX = 32
@@ -39,7 +39,7 @@ def _step_table(steps: Sequence[StepRecord]) -> Table:
         taken = "taken" if one.taken else "passed over"
         after = (Text(leader), f"{one.margin:.2f}")
         look = "" if one.taken else "dim"
-        table.add_row(Text(name), taken, *after, *counts, clipped(one.reason), style=look)
+        table.add_row(Text(name), taken, *after, *counts, Text(one.reason), style=look)
     return table
 
 
