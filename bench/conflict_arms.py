@@ -33,7 +33,7 @@ NEAR = 0.02
 _PASSES = 4
 BEST, CONSISTENT, VOTE = "single best agent", "self-consistency", "weighted vote"
 DELIBERATION, WITHHELD = "vote, deliberation", "vote, second round without peers"
-JUDGED, WHOLE = "vote, judge", "vote, deliberation, judge"
+WHOLE = "vote, deliberation, judge"
 # Arm -> item -> its decision.
 Decided = dict[str, dict[int, Decision]]
 Asking = Callable[[Sequence[Task]], Awaitable[Mapping[str, Decision]]]
@@ -80,15 +80,14 @@ def judging(*, always: bool = False) -> Step:
 
 def arms(one: LiveSet, best: str) -> list[Arm]:
     """`best`: the agent whom feedback on other items has shown to be right most often."""
-    skill, judge = one.name, judging()
+    skill = one.name
     return [
         Arm(BEST, sure(one, best), METHOD_PLURALITY, level=False),
         Arm(CONSISTENT, alone(skill, best), METHOD_PLURALITY),
         Arm(VOTE, skill, METHOD_LEARNED),
         Arm(DELIBERATION, skill, METHOD_LEARNED, (deliberation(PEERS_ALL),)),
         Arm(WITHHELD, skill, METHOD_LEARNED, (deliberation(PEERS_NONE),)),
-        Arm(JUDGED, skill, METHOD_LEARNED, (judge,)),
-        Arm(WHOLE, skill, METHOD_LEARNED, (deliberation(PEERS_ALL), judge)),
+        Arm(WHOLE, skill, METHOD_LEARNED, (deliberation(PEERS_ALL), judging())),
     ]
 
 

@@ -25,7 +25,7 @@ from comitia_cli.demo.data import Item
 
 LABELS = {"0": "negative", "1": "positive"}
 # For agents' cards, and to be fed back.
-EXAMPLES, TAUGHT = 64, 60
+EXAMPLES, TAUGHT = 64, 40
 _CALCULATION = re.compile(r"<<(\d{1,3})([-+*/])(\d{1,3})=(\d+)>>")
 _WORD = re.compile(r"\w{4,}")
 # Finds items in a folder of DIR.
@@ -99,9 +99,9 @@ def concepts(folder: Path) -> Iterator[Item]:
 
 
 SOURCES = {
-    "sentiment": Source("text_classification", "choice", sentiments, 60),
-    "calculations": Source("gsm8k", "number", calculations, 60),
-    "concepts": Source("commonsense_qa", "text", concepts, 60),
+    "sentiment": Source("text_classification", "choice", sentiments, 40),
+    "calculations": Source("gsm8k", "number", calculations, 40),
+    "concepts": Source("commonsense_qa", "text", concepts, 40),
 }
 
 
