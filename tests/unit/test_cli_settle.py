@@ -4,6 +4,7 @@ nothing, held against the aggregator's own rules.
 
 import asyncio
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from google.protobuf.message import Message
 from typer.testing import Result
 
 from comitia.errors import ConfigError
-from comitia.ports import Record
+from comitia.ports import Record, TopicSpec
 from comitia.v1.dead_letter_pb2 import DeadLetter
 from comitia.v1.decision_pb2 import Decision, DecisionStatus
 from comitia.v1.format_pb2 import AnswerFormat
@@ -22,6 +23,7 @@ from comitia_aggregator.conflict import REFUSED
 from comitia_cli.client.settling import Outcome, _follow, read_value
 from comitia_cli.commands.settle import _who_was_first
 from comitia_cli.shell import Shell
+from tests.unit.cli_support import NAMES
 from tests.unit.settle_world import Court
 
 
@@ -119,6 +121,20 @@ def test_who_is_refused_for_being_late_hears_who_was_first() -> None:
     revision = asyncio.run(look()).revision
     assert revision is not None
     assert (revision.revision, revision.value.option_id) == (1, "c")
+
+
+class Narrow(Court):
+    """Dead letters are hidden from this user."""
+
+    async def describe(self, topics: Sequence[str]) -> Mapping[str, TopicSpec]:
+        hidden = NAMES.topic("dead-letters")
+        return await super().describe([name for name in topics if name != hidden])
+
+
+def test_settling_needs_no_right_to_read_dead_letters() -> None:
+    court = Narrow()
+    court.escalate()
+    assert settle(court).exit_code == 0
 
 
 def test_what_the_aggregator_refuses_is_told() -> None:
