@@ -1,7 +1,5 @@
 """Prompts: what the model reads, the part that is shared, and that no input can leave its place."""
 
-from collections.abc import Sequence
-
 from comitia.testing import ScriptedModel
 from comitia.v1.format_pb2 import Option
 from comitia_agent.blocks import Example, Prompt
@@ -11,8 +9,7 @@ OPTIONS = (Option(id="p", text="positive"), Option(id="n"))
 EXAMPLES = (Example(input="Fine.", answer="p"), Example(input="Awful.", answer="n"))
 
 
-def chat(messages: Sequence[tuple[str, str]]) -> str:
-    return ScriptedModel().render(messages)
+chat = ScriptedModel().render
 
 
 def test_a_completion_lists_examples_and_scores_words_with_their_blank() -> None:

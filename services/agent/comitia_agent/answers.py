@@ -48,6 +48,21 @@ def usage_of(usage: ports.Usage) -> Usage:
     )
 
 
+def plus(one: ports.Usage, other: ports.Usage) -> ports.Usage:
+    """Tokens of both."""
+    return ports.Usage(
+        one.prompt_tokens + other.prompt_tokens,
+        one.completion_tokens + other.completion_tokens,
+        one.cached_tokens + other.cached_tokens,
+    )
+
+
+def usage_in(answer: Answer) -> ports.Usage:
+    """What an answer has cost so far."""
+    usage = answer.usage
+    return ports.Usage(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
+
+
 def _tell(answer: Answer, weighed: Weighed) -> None:
     answer.probabilities.extend(
         OptionProbability(option_id=option, probability=chance)

@@ -8,6 +8,7 @@ for it, and it says no more than is true. Pure.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from comitia.v1.answer_pb2 import Answer
 from comitia.v1.assignment_pb2 import Assignment, PeerAnswer
@@ -33,44 +34,74 @@ def deliberates(assignment: Assignment) -> bool:
     return assignment.round > 1
 
 
-def note(assignment: Assignment, words: Words, *, reasons: bool = True) -> str:
-    """What others answered and what this seat did before, to be read before the item; "" where no
-    others are shown. `reasons`: with what they said for it.
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is read before the item, and the peers that it shows; both empty where it shows none."""
+
+    text: str
+    shown: tuple[PeerAnswer, ...]
+
+
+def notes(assignment: Assignment, words: Words) -> list[Note]:
+    """What others answered and what this seat did before, in versions that are shorter and shorter:
+    with the reasons of others, without them, with the first half of them and so on, and nothing.
     """
-    lines = _lines(assignment.peers, words, reasons=reasons)
-    if not lines:
-        return ""
-    said = "\n".join(lines)
+    peers = [peer for peer in assignment.peers if peer.answer.HasField("value")]
+    found = [_note(assignment, peers, words, reasons=True)] if peers else []
+    while peers:
+        found.append(_note(assignment, peers, words, reasons=False))
+        peers = peers[: len(peers) // 2]
+    return [*found, Note("", ())]
+
+
+def changes(assignment: Assignment, answer: Answer, words: Words) -> bool:
+    """Whether the seat has had another value before."""
     previous = assignment.previous
-    own = f"\nYou answered: {_short(words(previous.value))}" if previous.HasField("value") else ""
-    task = ROLES.get(assignment.role, ANYBODY)
-    return f"Others have answered what follows:\n{said}{own}\n{task}"
+    return previous.HasField("value") and words(previous.value) != words(answer.value)
 
 
-def reason(assignment: Assignment, answer: Answer, words: Words) -> str:
-    """Why the seat answers what it answers now. `answer`: as the model gave it, its `rationale`
-    with how.
+def agreeing(note: Note, answer: Answer, words: Words) -> list[Answer]:
+    """Who of those shown says what the seat says now."""
+    now = words(answer.value)
+    return [peer.answer for peer in note.shown if words(peer.answer.value) == now]
+
+
+def reason(
+    assignment: Assignment, said: tuple[Answer, Note], words: Words, evidence: str = ""
+) -> str:
+    """Why the seat answers what it answers now. `said`: the answer as the model gave it, its
+    `rationale` with how, after the note. `evidence`: what else speaks for a new value.
     """
+    answer, note = said
     now, how = words(answer.value), answer.rationale
-    number = len(assignment.peers)
-    shown = f"{number} other answers" if number != 1 else "one other answer"
-    if not number:
-        shown = "no other answer"
+    number = len(note.shown)
+    shown = f"{number} other answers" if number > 1 else ("no", "one")[number] + " other answer"
     if not assignment.previous.HasField("value"):
         return f"answers after reading {shown}; {how}"
     before = words(assignment.previous.value)
-    if before == now:
-        return f"stays with {_short(now)} after reading {shown}; {how}"
-    chance = _chance(assignment.previous, answer)
-    agreeing = [peer.answer for peer in assignment.peers if words(peer.answer.value) == now]
-    if not agreeing:
-        return f"changes from {_short(before)} after reading {shown}{chance}; {how}"
-    because = next((one.rationale for one in agreeing if one.rationale.strip()), "")
-    quoted = f': "{_short(because, REASON_CHARACTERS_MAX)}"' if because else ""
+    if not changes(assignment, answer, words):
+        return f"stays with {short(now)} after reading {shown}; {how}"
+    evidence += _chance(assignment.previous, answer)
+    same = agreeing(note, answer, words)
+    if not same:
+        return f"changes from {short(before)} after reading {shown}{evidence}; {how}"
+    because = next((one.rationale for one in same if one.rationale.strip()), "")
+    quoted = f': "{short(because, REASON_CHARACTERS_MAX)}"' if because else ""
     return (
-        f"changes from {_short(before)} to what {len(agreeing)} of {shown} say{chance}{quoted}; "
-        f"{how}"
+        f"changes from {short(before)} to what {len(same)} of {shown} say{evidence}{quoted}; {how}"
     )
+
+
+def _note(
+    assignment: Assignment, peers: Sequence[PeerAnswer], words: Words, *, reasons: bool
+) -> Note:
+    lines = _lines(peers, words, reasons=reasons)
+    said = "\n".join(lines)
+    previous = assignment.previous
+    own = f"\nYou answered: {short(words(previous.value))}" if previous.HasField("value") else ""
+    task = ROLES.get(assignment.role, ANYBODY)
+    whole = f"Others have answered what follows:\n{said}{own}\n{task}"
+    return Note(whole, tuple(peers[: len(lines)]))
 
 
 def _chance(previous: Answer, answer: Answer) -> str:
@@ -88,14 +119,12 @@ def _lines(peers: Sequence[PeerAnswer], words: Words, *, reasons: bool) -> list[
     size = 0
     for peer in peers:
         answer = peer.answer
-        if not answer.HasField("value"):
-            continue
         sure = f" ({answer.confidence:.0%} sure)" if answer.HasField("confidence") else ""
         because = ""
         if reasons and answer.rationale.strip():
-            because = f", because {_short(answer.rationale, REASON_CHARACTERS_MAX)}"
+            because = f", because {short(answer.rationale, REASON_CHARACTERS_MAX)}"
         name = f"{answer.agent}: " if answer.agent else ""
-        line = f"- {name}{_short(words(answer.value))}{sure}{because}"
+        line = f"- {name}{short(words(answer.value))}{sure}{because}"
         size += len(line)
         if size > PEERS_CHARACTERS_MAX:
             break
@@ -103,6 +132,7 @@ def _lines(peers: Sequence[PeerAnswer], words: Words, *, reasons: bool) -> list[
     return lines
 
 
-def _short(text: str, characters_max: int = VALUE_CHARACTERS_MAX) -> str:
+def short(text: str, characters_max: int = VALUE_CHARACTERS_MAX) -> str:
+    """On one line, and cut."""
     plain = " ".join(text.split())
     return plain if len(plain) <= characters_max else plain[: characters_max - 3] + "..."

@@ -1,9 +1,9 @@
 """An agent as a judge: the panel's answers in, the one that it finds best out.
 
 A card may say how it judges (`judge`, a prompt for letters); otherwise an agent that weighs options
-judges by how it weighs those that were answered, and one that writes is asked for a letter. Answers
-are shown in the order of the assignment, without names: what depends on their order, asking again
-in the reverse one cancels. What is picked is handed on as it was given.
+judges by how it weighs those that were answered, and one that writes by how likely it would write
+each of them. Answers are shown in the order of the assignment, without names: what depends on their
+order, asking again in the reverse one cancels. What is picked is handed on as it was given.
 """
 
 import string
@@ -13,16 +13,40 @@ from comitia.v1.answer_pb2 import AbstentionReason, Answer, OptionProbability
 from comitia.v1.assignment_pb2 import Assignment, PeerAnswer
 from comitia.v1.format_pb2 import Option
 from comitia_agent.answers import abstain, usage_of
-from comitia_agent.chance import best
+from comitia_agent.blocks import Calibration
+from comitia_agent.chance import best, probabilities
 from comitia_agent.choosing import Chooser, Unsupported, Weighed
-from comitia_agent.deliberation import REASON_CHARACTERS_MAX, VALUE_CHARACTERS_MAX, Words
+from comitia_agent.deliberation import REASON_CHARACTERS_MAX, Words, notes, short
+from comitia_agent.means import Means
+from comitia_agent.writing import Writer
 
 # Letters that a model tells apart.
 CANDIDATES_MAX = len(string.ascii_uppercase)
+SHOWN = "One of these answers to what follows is right:"
 UNDECIDED = AbstentionReason.ABSTENTION_REASON_UNDECIDED
 
 
-async def by_letter(text: str, assignment: Assignment, chooser: Chooser, words: Words) -> Answer:
+async def judge(text: str, assignment: Assignment, means: Means) -> Answer:
+    """Pick among the answers of others, or write one where that may be done and the card can.
+    Raises Unsupported, and whatever the model raises.
+    """
+    task = assignment.task
+    skill, words, writer = task.skill, means.words(task), means.writer(task)
+    if assignment.may_write and writer is not None:
+        return await means.answer(text, assignment, notes(assignment, words)[0].text)
+    if skill in means.judges:
+        return await _by_letter(text, assignment, means.judges[skill], words)
+    if task.format.HasField("choice") and skill in means.choosers:
+        return await _by_options(text, assignment, means.choosers[skill])
+    if writer is not None:
+        return await _by_words(text, assignment, writer, words)
+    kind = task.format.WhichOneof("kind")
+    raise Unsupported(
+        f"this agent does not judge answers to tasks of skill {skill!r} with a {kind}"
+    )
+
+
+async def _by_letter(text: str, assignment: Assignment, chooser: Chooser, words: Words) -> Answer:
     """Ask for the letter of the best answer."""
     peers = _candidates(assignment)
     letters = string.ascii_uppercase[: len(peers)]
@@ -34,7 +58,25 @@ async def by_letter(text: str, assignment: Assignment, chooser: Chooser, words: 
     return _pick(assignment, peers, weighed, dict(zip(letters, peers, strict=True)))
 
 
-async def by_options(text: str, assignment: Assignment, chooser: Chooser) -> Answer:
+async def _by_words(text: str, assignment: Assignment, writer: Writer, words: Words) -> Answer:
+    """Show all answers, and pick the one that the model would most likely write then. Likelihoods
+    are compared by character, as a long answer has more of what can be unlikely.
+    """
+    peers = _candidates(assignment)
+    said = [short(words(peer.answer.value)) for peer in peers]
+    shown = "\n".join(f"- {_shown(peer, words)}" for peer in peers)
+    scores = await writer.likelihoods(text, said, f"{SHOWN}\n{shown}")
+    names = [str(place) for place in range(len(peers))]
+    each = [
+        likely / (len(one) + 1) for likely, one in zip(scores.log_likelihoods, said, strict=True)
+    ]
+    chances = probabilities(Calibration(), names, each, (0.0,) * len(names))
+    how = "the likelihood of its words"
+    named = dict(zip(names, peers, strict=True))
+    return _pick(assignment, peers, Weighed(chances, how, scores.usage), named)
+
+
+async def _by_options(text: str, assignment: Assignment, chooser: Chooser) -> Answer:
     """Weigh the task's options, and pick the likeliest of those that were answered."""
     peers = _candidates(assignment)
     weighed = await chooser.weigh(text, assignment.task.format.choice.options)
@@ -85,6 +127,8 @@ def _candidates(assignment: Assignment) -> list[PeerAnswer]:
 
 
 def _shown(peer: PeerAnswer, words: Words) -> str:
-    value = " ".join(words(peer.answer.value).split())[:VALUE_CHARACTERS_MAX]
-    why = " ".join(peer.answer.rationale.split())[:REASON_CHARACTERS_MAX]
+    value, why = (
+        short(words(peer.answer.value)),
+        short(peer.answer.rationale, REASON_CHARACTERS_MAX),
+    )
     return f"{value} ({why})" if why else value

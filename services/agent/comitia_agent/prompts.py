@@ -6,8 +6,9 @@ begins, so that all that stands before it (instructions, examples) is prefilled 
 every task.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from comitia import ports
 from comitia.v1.format_pb2 import Option
@@ -15,7 +16,12 @@ from comitia.v1.input_pb2 import Input
 from comitia.v1.value_pb2 import Value
 from comitia_agent.blocks import Example, Prompt
 
-Render = Callable[[Sequence[tuple[str, str]]], str]
+
+class Render(Protocol):
+    """Makes a model's input of (role, content) pairs, as `ports.Model.render`."""
+
+    def __call__(self, messages: Sequence[tuple[str, str]], *, open_turn: bool = True) -> str: ...
+
 
 # Stand for the input, and for where its item begins, while a prompt is put together; both hold a
 # control character that no text should hold. U+0002 is no white space: templates trim turns.
@@ -42,17 +48,17 @@ class Frame:
         stays as its examples show it.
         """
         if note:
-            own = f"{_harmless(note)}\n\n{self.lead}{_harmless(text)}{self.after}"
+            own = f"{harmless(note)}\n\n{self.lead}{harmless(text)}{self.after}"
             return ports.Prompt(self.shared, own, self.adapter)
         prefix = (self.shared + self.lead).removesuffix(" ")
         blank = (self.shared + self.lead)[len(prefix) :]
-        return ports.Prompt(prefix, blank + _harmless(text) + self.after, self.adapter)
+        return ports.Prompt(prefix, blank + harmless(text) + self.after, self.adapter)
 
 
 def make_frame(prompt: Prompt, options: Sequence[Option], render: Render) -> Frame:
     """Put instructions, examples and item together; `options` is empty where the answer is free."""
     words = [_word(prompt, option) for option in options]
-    listing = ", ".join(_harmless(word) for word in words)
+    listing = ", ".join(harmless(word) for word in words)
     if prompt.style == "chat":
         turns = [("system", prompt.system)] if prompt.system else []
         for example in prompt.examples:
@@ -68,6 +74,13 @@ def make_frame(prompt: Prompt, options: Sequence[Option], render: Render) -> Fra
     before, after = whole.split(_MARK)
     shared, begun = before.split(_ITEM)
     return Frame(shared, begun, after, tuple(lead + word for word in words), prompt.adapter)
+
+
+def ending(prompt: Prompt, render: Render) -> str:
+    """What follows an answer: the blank line before the next item, or the end of a chat's turn."""
+    if prompt.style == "completion":
+        return "\n\n"
+    return render([("user", "?"), ("assistant", _MARK)], open_turn=False).split(_MARK)[1]
 
 
 def input_text(task_input: Input) -> str | None:
@@ -107,7 +120,7 @@ def _said(prompt: Prompt, example: Example) -> str:
     return prompt.words.get(example.answer, example.answer)
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """Keep a user's text from closing its turn: control tokens of chat templates are written
     <|...|>.
     """

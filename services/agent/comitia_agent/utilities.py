@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from comitia.ports import Model, Usage
 from comitia.v1.answer_pb2 import Answer, Utility
 from comitia.v1.task_pb2 import Task
+from comitia_agent.answers import plus
 from comitia_agent.blocks import Written
 from comitia_agent.prompts import make_frame
 
@@ -70,10 +71,11 @@ def by_card(card: Mapping[str, Mapping[str, float]], issues: Issues) -> Worth:
 
 
 async def by_scores(
-    card: Written, model: Model, text: str, issues: Mapping[str, Sequence[str]]
+    card: Written, model: Model, read: tuple[str, str], issues: Mapping[str, Sequence[str]]
 ) -> tuple[Worth, Usage]:
     """What the model holds of these issues: max-normalised likelihoods of answers of one property.
-    Raises whatever the model raises, and ValueError for a likelihood that is no number.
+    `read`: the input, and the note before the item. Raises whatever the model raises, and
+    ValueError for a likelihood that is no number.
     """
     frame = make_frame(card, (), model.render)
     lead = " " if card.style == "completion" else ""
@@ -81,7 +83,7 @@ async def by_scores(
     usage = Usage(0, 0, 0)
     for issue, options in issues.items():
         said = [f"{lead}{{{_text(issue)}: {option}}}" for option in options]
-        scores = await model.score(frame.fill(text), said)
+        scores = await model.score(frame.fill(*read), said)
         likely = scores.log_likelihoods
         if not all(map(math.isfinite, likely)):
             raise ValueError("the model gave a likelihood that is not a finite number")
@@ -89,15 +91,6 @@ async def by_scores(
         worth[issue] = dict(zip(options, powers, strict=True))
         usage = plus(usage, scores.usage)
     return worth, usage
-
-
-def plus(one: Usage, other: Usage) -> Usage:
-    """Tokens of both."""
-    return Usage(
-        one.prompt_tokens + other.prompt_tokens,
-        one.completion_tokens + other.completion_tokens,
-        one.cached_tokens + other.cached_tokens,
-    )
 
 
 def tell(answer: Answer, worth: Worth) -> None:

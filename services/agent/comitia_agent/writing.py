@@ -9,15 +9,16 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Sequence
 
-from comitia.ports import Generation, Model, Prompt, Sampling
+from comitia.ports import Generation, Model, Prompt, Sampling, Scores
 from comitia.v1.answer_pb2 import AbstentionReason, Answer
 from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.format_pb2 import NumberFormat
 from comitia.v1.value_pb2 import Value
 from comitia_agent.answers import abstain, usage_of
 from comitia_agent.blocks import Generated, Written
-from comitia_agent.prompts import make_frame
+from comitia_agent.prompts import ending, harmless, make_frame
 
 UNDECIDED = AbstentionReason.ABSTENTION_REASON_UNDECIDED
 # A sign, digits (grouped by commas or not), a fraction, an exponent.
@@ -32,6 +33,7 @@ class Writer:
         self._stop = card.stop if isinstance(card, Generated) else ()
         self._model = model
         self._frame = make_frame(card, (), model.render)
+        self._ending = ending(card, model.render)
 
     async def text(self, text: str, assignment: Assignment, note: str = "") -> Answer:
         """Free text of at most the task's and the card's tokens. `note`: what the model reads
@@ -70,6 +72,14 @@ class Writer:
         answer = _document(made, sampling.tokens_max)
         answer.usage.CopyFrom(usage_of(made.usage))
         return answer
+
+    async def likelihoods(self, text: str, said: Sequence[str], note: str = "") -> Scores:
+        """How likely the model would write each of these answers, and end there. Raises whatever
+        the model raises.
+        """
+        lead = " " if self._card.style == "completion" else ""
+        whole = [f"{lead}{harmless(one)}{self._ending}" for one in said]
+        return await self._model.score(self._frame.fill(text, note), whole)
 
     async def prepare(self) -> None:
         """Ask for one token: reads the prompt, and shows that the model can write and has the
