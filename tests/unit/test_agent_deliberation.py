@@ -10,7 +10,7 @@ import pytest
 
 from comitia.errors import Poison
 from comitia.testing import ManualClock, ScriptedModel
-from comitia.v1.answer_pb2 import ABSTENTION_REASON_UNSUPPORTED, Answer
+from comitia.v1.answer_pb2 import Answer
 from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.format_pb2 import AnswerFormat, NumberFormat, TextFormat
 from comitia.v1.value_pb2 import Value
@@ -92,6 +92,12 @@ async def test_an_encoder_is_not_moved_by_what_others_say(tmp_path: Path) -> Non
     peers = [said(option("negative"), "ben"), said(option("negative"), "cleo")]
     answer = await answered(tmp_path, {"nearest": {}}, model, CHOICE, peers=peers)
     assert answer.value.option_id == "positive"
+    model.calls.clear()
+    kept = await answered(
+        tmp_path, {"nearest": {}}, model, CHOICE, peers=peers, previous=said(option("positive"))
+    )
+    assert kept.value.option_id == "positive" and not model.calls
+    assert "reads no other answer" in kept.rationale
 
 
 async def test_what_is_too_long_with_reasons_is_read_without_them(tmp_path: Path) -> None:
@@ -102,6 +108,22 @@ async def test_what_is_too_long_with_reasons_is_read_without_them(tmp_path: Path
     peers = [said(option("negative"), "ben", why="it drags")]
     answer = await answered(tmp_path, CARD, model, CHOICE, peers=peers)
     assert answer.value.option_id == "positive"
+
+
+@pytest.mark.parametrize(
+    ("lines_max", "shown"), [(2, "2 other"), (1, "one other"), (0, "no other")]
+)
+async def test_of_many_others_as_many_are_read_as_fit(
+    tmp_path: Path, lines_max: int, shown: str
+) -> None:
+    def scores(prompt: str, options: Sequence[str]) -> Sequence[float] | Exception:
+        many = prompt.count("- ") > lines_max
+        return Poison("too long", "TOO_LONG") if many else [-1.0, -3.0]
+
+    model = ScriptedModel(scores=scores)
+    peers = [said(option("negative"), why="it drags") for _ in range(5)]
+    answer = await answered(tmp_path, CARD, model, CHOICE, peers=peers)
+    assert f"after reading {shown} answer" in answer.rationale
 
 
 async def test_a_number_that_changes_is_told_with_what_was_written(tmp_path: Path) -> None:
@@ -115,58 +137,50 @@ async def test_a_number_that_changes_is_told_with_what_was_written(tmp_path: Pat
     assert "read from: 14, as they say" in answer.rationale
 
 
+@pytest.mark.parametrize(("scores", "moved"), [([-1.0, -3.0], True), ([-3.0, -1.0], False)])
+async def test_what_nobody_said_takes_a_model_that_holds_it_likelier(
+    tmp_path: Path, scores: list[float], moved: bool
+) -> None:
+    model = ScriptedModel(texts=["15"], scores=[scores])
+    answer = await answered(
+        tmp_path, {"number": WRITER}, model, NUMBER,
+        peers=[said(Value(number=14), "ben")], previous=said(Value(number=12)),
+    )  # fmt: skip
+    assert [verb for verb, _ in model.calls] == ["generate", "score"]
+    assert bool(answer.rationale) == moved, "no reason is stated for a slip"
+    if moved:
+        assert "the model holds it 7.4 times as likely" in answer.rationale
+
+
+async def test_the_reason_names_no_peer_that_was_not_shown(tmp_path: Path) -> None:
+    abstained = Answer(agent="ben")
+    abstained.abstention.detail = "no idea"
+    model = ScriptedModel(scores=[[-1.0, -3.0]])
+    answer = await answered(tmp_path, CARD, model, CHOICE, peers=[abstained])
+    assert "after reading no other answer" in answer.rationale
+
+
 async def test_no_more_is_written_than_the_assignment_may_cost(tmp_path: Path) -> None:
     model = ScriptedModel(texts=["word"])
     await answered(tmp_path, {"text": {**WRITER, "tokens_max": 9}}, model, TEXT, tokens_max=5)
     assert model.asked[-1][1].tokens_max == 5
 
 
-PICK = {"judge": {"item": "{input}\nBest:"}}
-TWO = [said(Value(text="Paris"), why="a capital"), said(Value(text="Rome"))]
-
-
-async def test_a_judge_picks_by_letter_and_hands_the_answer_on_as_it_was(tmp_path: Path) -> None:
-    model = ScriptedModel(scores=[[-3.0, -1.0]])
-    answer = await answered(tmp_path, PICK, model, TEXT, peers=TWO, role="judge")
-    assert answer.value.text == "Rome"
-    assert answer.confidence == pytest.approx(0.8808, abs=1e-3)
-    assert "picked answer 2 of 2" in answer.rationale
-    assert "Answers:\nA: Paris (a capital)\nB: Rome\nBest:" in model.calls[-1][1]
-
-
-async def test_letters_of_a_choice_become_probabilities_of_options(tmp_path: Path) -> None:
-    model = ScriptedModel(scores=[[-1.0, -3.0]])
-    peers = [said(option("negative")), said(option("positive"))]
-    answer = await answered(tmp_path, PICK, model, CHOICE, peers=peers, role="judge")
-    assert answer.value.option_id == "negative"
-    chances = {one.option_id: one.probability for one in answer.probabilities}
-    assert chances == pytest.approx({"negative": 0.8808, "positive": 0.1192}, abs=1e-3)
-
-
-async def test_an_agent_that_weighs_options_judges_among_those_answered(tmp_path: Path) -> None:
-    three = AnswerFormat()
-    three.CopyFrom(CHOICE)
-    three.choice.options.add(id="mixed")
-    model = ScriptedModel(scores=[[-3.0, -2.0, -0.1]])
-    peers = [said(option("negative")), said(option("positive"))]
-    answer = await answered(tmp_path, CARD, model, three, peers=peers, role="judge")
-    assert answer.value.option_id == "negative", "mixed was answered by nobody"
-
-
-async def test_a_judge_that_may_write_writes(tmp_path: Path) -> None:
-    model = ScriptedModel(texts=["Lyon"])
-    answer = await answered(
-        tmp_path, {"text": WRITER}, model, TEXT, peers=TWO, role="judge", may_write=True
-    )
-    assert answer.value.text == "Lyon"
-    assert "- Paris, because a capital\n- Rome" in model.calls[-1][1]
-
-
-async def test_a_writer_judges_by_letter_and_others_say_that_they_do_not(tmp_path: Path) -> None:
-    model = ScriptedModel(scores=[[-1.0, -3.0]])
-    answer = await answered(tmp_path, {"text": WRITER}, model, TEXT, peers=TWO, role="judge")
-    assert answer.value.text == "Paris"
-    other = await answered(tmp_path, CARD, model, TEXT, peers=TWO, role="judge")
-    assert other.abstention.reason == ABSTENTION_REASON_UNSUPPORTED
-    alone = await answered(tmp_path, PICK, model, TEXT, peers=TWO[:1], role="judge")
-    assert "no two answers" in alone.abstention.detail
+@pytest.mark.parametrize(
+    ("card", "asked"),
+    [(CARD, CHOICE), ({"number": WRITER}, NUMBER), ({"text": WRITER}, TEXT)],
+)
+async def test_a_prompt_that_costs_more_than_the_answer_may_is_not_read(
+    tmp_path: Path, card: object, asked: AnswerFormat
+) -> None:
+    model = ScriptedModel(texts=["7"], scores=lambda prompt, options: [-1.0, -3.0][: len(options)])
+    agent = Agent(profile(tmp_path, card), model, ManualClock(), 10_000)
+    await agent.prepare()
+    read = len(model.calls)
+    record = recorded(asked)
+    record.message.tokens_max = 2
+    answer = await agent.answer(record)
+    assert answer.abstention.detail.startswith("the prompt alone has 2 tokens")
+    assert len(model.calls) == read
+    record.message.tokens_max = 3
+    assert (await agent.answer(record)).HasField("value")

@@ -37,7 +37,11 @@ class Unsupported(Exception):
 
 
 class Chooser(Protocol):
-    """Weighs the options of a task. `reads`: a note beside the input moves it."""
+    """Weighs the options of a task. `reads`: a note beside the input moves it. `least_tokens`: of
+    its prompt without an input, once it is prepared.
+    """
+
+    least_tokens: int
 
     @property
     def reads(self) -> bool: ...
@@ -72,6 +76,7 @@ class LikelihoodChooser:
     def __init__(self, card: Choice, model: Model) -> None:
         self._card = card
         self._model = model
+        self.least_tokens = 0
         self._framed: OrderedDict[tuple[tuple[str, str], ...], _Framed] = OrderedDict()
 
     async def prepare(self) -> None:
@@ -82,7 +87,7 @@ class LikelihoodChooser:
             Option(id="yes"),
             Option(id="no"),
         ]
-        await self.weigh("", known)
+        self.least_tokens = (await self.weigh("", known)).usage.prompt_tokens
 
     async def weigh(self, text: str, options: Sequence[Option], note: str = "") -> Weighed:
         framed = await self._frame(options)
@@ -129,6 +134,7 @@ class NearestChooser:
     def __init__(self, card: Nearest, model: Model) -> None:
         self._card = card
         self._model = model
+        self.least_tokens = 0
         self._labelled: dict[str, similarity.Vectors] = {}
 
     async def prepare(self) -> None:

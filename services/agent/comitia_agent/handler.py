@@ -14,6 +14,7 @@ from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia.v1.task_pb2 import Task
 from comitia_agent.answers import abstain
+from comitia_agent.budget import TooDear
 from comitia_agent.card import AgentProfile
 from comitia_agent.choosing import Unsupported
 from comitia_agent.deliberation import deliberates
@@ -78,6 +79,8 @@ class Agent:
             await self._embed(answer, assignment.task)
         except Unsupported as error:
             answer = abstain(UNSUPPORTED, str(error))
+        except TooDear as error:
+            answer = abstain(TOO_LONG, str(error))
         except Poison as error:
             answer = abstain(_REASONS.get(error.reason, FAILED), str(error))
         except (ConfigError, ValueError) as error:

@@ -8,6 +8,7 @@ from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.task_pb2 import Task
 from comitia.v1.value_pb2 import Value
 from comitia_agent.answers import choice, ranking
+from comitia_agent.budget import affordable
 from comitia_agent.card import AgentProfile
 from comitia_agent.choosing import Chooser, LikelihoodChooser, Unsupported, make_chooser
 from comitia_agent.deliberation import Words
@@ -48,11 +49,13 @@ class Means:
 
     async def answer(self, text: str, assignment: Assignment, note: str = "") -> Answer:
         """What the card says to the input `text`. `note`: what the model reads before the item.
-        Raises Unsupported, and whatever the model raises.
+        Raises Unsupported, TooDear, and whatever the model raises.
         """
         task = assignment.task
         chooser = self.choosers.get(task.skill)
         kind = task.format.WhichOneof("kind")
+        if kind in ("choice", "ranking") and chooser:
+            affordable(assignment, chooser.least_tokens)
         if kind == "choice" and chooser:
             return choice(await chooser.weigh(text, task.format.choice.options, note))
         if kind == "ranking" and chooser:

@@ -18,6 +18,7 @@ from comitia.v1.format_pb2 import NumberFormat
 from comitia.v1.value_pb2 import Value
 from comitia_agent.answers import abstain, usage_of
 from comitia_agent.blocks import Generated, Written
+from comitia_agent.budget import affordable
 from comitia_agent.prompts import ending, harmless, make_frame
 
 UNDECIDED = AbstentionReason.ABSTENTION_REASON_UNDECIDED
@@ -34,6 +35,7 @@ class Writer:
         self._model = model
         self._frame = make_frame(card, (), model.render)
         self._ending = ending(card, model.render)
+        self._least_tokens = 0
 
     async def text(self, text: str, assignment: Assignment, note: str = "") -> Answer:
         """Free text of at most the task's and the card's tokens. `note`: what the model reads
@@ -85,11 +87,15 @@ class Writer:
         """Ask for one token: reads the prompt, and shows that the model can write and has the
         card's adapter. ConfigError when it cannot.
         """
-        await self._model.generate(self._frame.fill(""), self._sampling(1, 0))
+        made = await self._model.generate(self._frame.fill(""), self._sampling(1, 0))
+        self._least_tokens = made.usage.prompt_tokens
 
     def _tokens_max(self, assignment: Assignment) -> int:
-        """Tokens that may be written: the card's, within the budget of the assignment."""
-        return min(self._card.tokens_max, assignment.tokens_max or self._card.tokens_max)
+        """Tokens that may be written: the card's, within what the assignment may cost. Raises
+        TooDear.
+        """
+        left = affordable(assignment, self._least_tokens)
+        return min(self._card.tokens_max, left or self._card.tokens_max)
 
     async def _write(self, prompt: Prompt, assignment: Assignment, tokens_max: int) -> Answer:
         sampling = self._sampling(tokens_max, seed_of(assignment))
