@@ -60,16 +60,17 @@ async def _by_letter(text: str, assignment: Assignment, chooser: Chooser, words:
 
 async def _by_words(text: str, assignment: Assignment, writer: Writer, words: Words) -> Answer:
     """Show all answers, and pick the one that the model would most likely write then. Likelihoods
-    are compared by character, as a long answer has more of what can be unlikely.
+    are brought to the usual length, as a long answer has more that can be unlikely.
     """
     peers = _candidates(assignment)
     said = [short(words(peer.answer.value)) for peer in peers]
     shown = "\n".join(f"- {_shown(peer, words)}" for peer in peers)
     scores = await writer.likelihoods(text, said, f"{SHOWN}\n{shown}")
     names = [str(place) for place in range(len(peers))]
-    each = [
-        likely / (len(one) + 1) for likely, one in zip(scores.log_likelihoods, said, strict=True)
-    ]
+    lengths = [len(one) + 1 for one in said]
+    usual = sum(lengths) / len(lengths)
+    likely = zip(scores.log_likelihoods, lengths, strict=True)
+    each = [usual * one / length for one, length in likely]
     chances = probabilities(Calibration(), names, each, (0.0,) * len(names))
     how = "the likelihood of its words"
     named = dict(zip(names, peers, strict=True))
