@@ -8,10 +8,8 @@ before anything is measured. Every card offers its answer a second time under a 
 without chance (`SKILL.AGENT.sure`). `arbiter` judges.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from string import ascii_uppercase
 from typing import Any
 
 import yaml
@@ -19,7 +17,6 @@ import yaml
 from bench.common import ROOT
 from bench.conflict_sets import LiveSet
 from comitia_agent.card import AgentProfile, read_card
-from comitia_cli.demo.data import Item
 
 DECODER = "smollm2-135m-instruct"
 JUDGE = "arbiter"
@@ -27,8 +24,6 @@ STANDING = ("critic", "labeller", "one-word", "librarian")
 # How words are drawn (0: the likeliest): enough that samples of one agent differ.
 TEMPERATURE = 0.5
 TOKENS_MAX = 8
-# Which of the examples show the judge how to judge.
-JUDGED = slice(48, 54)
 _CALCULATING: Mapping[str, Mapping[str, Any]] = {
     "ledger": {"item": "{input} =", "shots": (0, 24)},
     "pupil": {"item": "Question: What is {input}?\nAnswer:", "shots": (24, 32)},
@@ -110,32 +105,11 @@ def _card(name: str, role: str, skills: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _judge(one: LiveSet) -> dict[str, Any]:
-    """Of sentiments: a prompt that nobody on the panel has. Of others: a letter for the best
-    answer, after examples whose right letter goes round.
+    """Of sentiments: a prompt that nobody on the panel has. Of others: the prompt with most
+    examples, which picks what it would most likely write.
     """
     if one.kind == "choice":
         standing = _standing(read_card(ROOT / "agents" / "reporter.yaml"), one.name)
         return _card(JUDGE, "judge", {one.name: standing["skills"][one.name]})
-    shown = []
-    for place, item in enumerate(one.examples[JUDGED]):
-        answers = _wrong(one, item)
-        right = place % (len(answers) + 1)
-        answers.insert(right, item.label)
-        listing = "\n".join(
-            f"{letter}: {each}" for letter, each in zip(ascii_uppercase, answers, strict=False)
-        )
-        shown.append(
-            {"input": f"{item.text}\n\nAnswers:\n{listing}", "answer": ascii_uppercase[right]}
-        )
-    judge = {"item": "{input}\nRight answer:", "examples": shown}
-    return _card(JUDGE, "judge", {one.name: {"judge": judge}})
-
-
-def _wrong(one: LiveSet, item: Item) -> list[str]:
-    """Two wrong answers: numbers near the right one, or other words of the question."""
-    if one.kind == "number":
-        return [str(int(item.label) + 10), str(int(item.label) + 1)]
-    said = re.findall(r"\w{4,}", item.text)
-    return [word for word in dict.fromkeys(said) if word.casefold() not in item.label.casefold()][
-        -2:
-    ]
+    prompts = _CALCULATING if one.kind == "number" else _NAMING
+    return _card(JUDGE, "judge", {one.name: {one.kind: _block(one, prompts["ledger"])}})
