@@ -60,8 +60,8 @@ def negotiates(task: Task) -> bool:
 
 
 def by_card(card: Mapping[str, Mapping[str, float]], issues: Issues) -> Worth:
-    """What a card says of these issues. An option is named as it is, or by its JSON text; one that
-    is not named is worth nothing, and an issue that is not named is left out.
+    """What a card says of these issues. A text is named as it is, other options by their JSON
+    text; one that is not named is worth nothing, and an issue that is not named is left out.
     """
     return {
         issue: {option: _named(card[issue], option) for option in options}
@@ -115,8 +115,7 @@ def best(worth: Worth, document: str = "{}") -> str:
 
 def _named(options: Mapping[str, float], option: str) -> float:
     value = json.loads(option)
-    plain = value if isinstance(value, str) else option
-    return options.get(plain, options.get(option, 0.0))
+    return options.get(value if isinstance(value, str) else option, 0.0)
 
 
 def _text(value: object) -> str:
