@@ -26,6 +26,7 @@ FORMATS: Mapping[Method, tuple[str, ...]] = {
     policy.METHOD_COPELAND: ("ranking",),
     policy.METHOD_SCHULZE: ("ranking",),
     policy.METHOD_MINIMUM_BAYES_RISK: ("text",),
+    policy.METHOD_ATTENTION: ("choice",),
 }
 
 

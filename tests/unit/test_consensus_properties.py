@@ -64,7 +64,8 @@ class Chance(random.Random):
         given |= {"other": self.number()} if self.random() < 0.1 else {}
         confidence = self.choice((None, self.number()))
         probabilities = self.choice(({}, certain, given))
-        return Ballot(said, probabilities, confidence, voter or self.choice(VOTERS))
+        near = (self.choice("ef"), self.choice((None, self.uniform(-1, 1))))
+        return Ballot(said, probabilities, confidence, voter or self.choice(VOTERS), *near)
 
     def ballots(self, most: int) -> list[Ballot]:
         return [self.ballot() for _ in range(self.randint(0, most))]
@@ -170,7 +171,7 @@ def test_a_unanimous_panel_of_any_size_says_what_all_say(method: Method, kind: s
             assert (outcome.winner, outcome.cast) == (choice, seats)
             assert row.settled(of, [])
     first = votes(kind, [Ballot(SAYS[kind][0], voter=str(seat)) for seat in range(9)])
-    never = (by.METHOD_WEIGHTED_MEAN, by.METHOD_MINIMUM_BAYES_RISK)
+    never = (by.METHOD_WEIGHTED_MEAN, by.METHOD_MINIMUM_BAYES_RISK, by.METHOD_ATTENTION)
     assert row.settled(first, ["w"]) == (method not in never)
     assert not row.settled(first, [str(seat) for seat in range(20, 60)])
 
@@ -198,7 +199,7 @@ def test_numbers_that_are_none_count_as_not_given(method: Method, kind: str) -> 
 @every
 def test_what_ballots_weighed_can_be_shown(method: Method, kind: str) -> None:
     weigh, chance = ROWS[method].weigh, Chance(method, kind)
-    assert (weigh is None) == (method not in WEIGHING)
+    assert (weigh is None) == (method not in (*WEIGHING, by.METHOD_ATTENTION))
     for _ in range(ROUNDS if weigh is not None else 0):
         of = votes(kind, chance.panel(), chance.weights())
         for ballot in of.ballots:

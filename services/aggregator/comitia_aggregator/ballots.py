@@ -14,8 +14,14 @@ from comitia.v1.answer_pb2 import ABSTENTION_REASON_UNDECIDED, Answer
 from comitia.v1.decision_pb2 import Ballot
 from comitia.v1.format_pb2 import AnswerFormat
 from comitia.v1.panel_event_pb2 import PanelOpened, Seat
+from comitia.v1.policy_pb2 import METHOD_ATTENTION
 from comitia_aggregator.state import Round, TaskState, ballot_of
 from comitia_aggregator.values import key_of
+
+# Whose vectors, and the cosine of an answer with the question, [-1, 1].
+Near = tuple[str, float | None]
+AWAY: Near = ("", None)
+NOWHERE: Mapping[str, Near] = {}
 
 # A seat's sample: its answers in several rounds follow each other.
 Place = tuple[int, int]
@@ -42,6 +48,27 @@ def cast(state: TaskState, panel: PanelOpened) -> list[Ballot]:
             stands |= {(ballot.seat, ballot.sample): ballot for ballot in said}
             found += said
     return found
+
+
+def nearness(state: TaskState, panel: PanelOpened, ballots: Iterable[Ballot]) -> Mapping[str, Near]:
+    """Assignment's id -> how near its answer lies to the question, of those that say so, where the
+    task's vote is by attention. Where a former answer stands, it is that one's.
+    """
+    if panel.task.policy.method != METHOD_ATTENTION:
+        return NOWHERE
+    said: dict[str, Near] = {}
+    for position, kept in state.answers.items():
+        answer = Answer.FromString(kept)
+        if answer.embedding.vector:
+            near = (answer.embedding.embedder, answer.embedding.vector[0])
+            said[panel.assignments[position].id] = near
+    former: dict[Place, Near] = {}
+    for ballot in sorted(ballots, key=lambda one: one.round):
+        place = (ballot.seat, ballot.sample)
+        if ballot.kept:
+            said[ballot.assignment_id] = former.get(place, AWAY)
+        former[place] = said.get(ballot.assignment_id, AWAY)
+    return said
 
 
 def judges(ballot: Ballot) -> bool:

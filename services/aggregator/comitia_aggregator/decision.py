@@ -22,7 +22,7 @@ from comitia.v1.decision_pb2 import (
 )
 from comitia.v1.panel_event_pb2 import PanelOpened
 from comitia_aggregator import explain
-from comitia_aggregator.ballots import cast
+from comitia_aggregator.ballots import cast, nearness
 from comitia_aggregator.state import Rules, TaskState, cut
 from comitia_aggregator.tally import Tally, tally
 from comitia_aggregator.values import options_of
@@ -77,7 +77,9 @@ class Close(Enum):
 
 def count(state: TaskState, panel: PanelOpened, rules: Rules) -> Tally:
     """What the counted ballots say so far."""
-    return tally(panel, cast(state, panel), rules.weights.get(panel.task.skill))
+    ballots = cast(state, panel)
+    near = nearness(state, panel, ballots)
+    return tally(panel, ballots, rules.weights.get(panel.task.skill), near)
 
 
 def tallied(

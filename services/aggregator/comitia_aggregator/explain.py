@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from comitia.v1.answer_pb2 import Abstention, AbstentionReason
 from comitia.v1.decision_pb2 import Ballot, Decision, SeatRef
-from comitia.v1.policy_pb2 import METHOD_UNSPECIFIED, Method
+from comitia.v1.policy_pb2 import METHOD_ATTENTION, METHOD_UNSPECIFIED, Method
 from comitia.v1.task_pb2 import Task
 from comitia.v1.value_pb2 import Value
 from comitia_aggregator.methods import ROWS, WEIGHING
@@ -150,6 +150,8 @@ def _instead(tally: Tally, task: Task) -> str:
         return f"{name} was asked for: the skill has too little feedback for it so far."
     if asked in WEIGHING:
         return f"{name} was asked for: the skill has no weights yet."
+    if asked == METHOD_ATTENTION and task.format.HasField("choice"):
+        return f"{name} was asked for: not all ballots came with vectors by one embedder."
     return f"{name} was asked for: it does not take this format of answer."
 
 
@@ -173,7 +175,7 @@ def _sides(tally: Tally) -> Iterable[str]:
     winner, shares = tally.outcome.winner, tally.outcome.shares
     ordered = sorted(sides, key=lambda key: (key != winner, -shares.get(key, 0.0), key))
     for key in ordered[:NAMES_MAX]:
-        yield f"For {shown(tally.values[key])}: {_voters(sides[key], tally.weighed)}."
+        yield f"For {shown(tally.values[key])}: {_voters(sides[key], tally.varied)}."
         if key != winner:
             yield _reason(sides[key])
     if len(ordered) > NAMES_MAX:
@@ -183,9 +185,9 @@ def _sides(tally: Tally) -> Iterable[str]:
         yield f"Abstained: {names(shortened)}."
 
 
-def _voters(ballots: Sequence[Ballot], weighed: bool) -> str:
+def _voters(ballots: Sequence[Ballot], varied: bool) -> str:
     """Their names, with what each weighed where that differs."""
-    if not weighed:
+    if not varied:
         return names(ballot.agent for ballot in ballots)
     weights: dict[str, float] = {}
     for ballot in ballots:

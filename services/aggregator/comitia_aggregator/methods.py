@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from comitia.consensus import (
     approval,
+    attention,
     borda,
     copeland,
     fields,
@@ -106,6 +107,11 @@ def _by_learned(votes: Votes, ballot: Ballot) -> float:
     return whole / _samples(votes, ballot)
 
 
+def _by_attention(votes: Votes, ballot: Ballot) -> float:
+    # Equal ballots weigh the same, so the first of them will do.
+    return attention.weights(votes.ballots)[votes.ballots.index(ballot)]
+
+
 def _samples(votes: Votes, ballot: Ballot) -> int:
     """Ballots cast that share the voter's weight."""
     return Counter(b.voter for b in votes.ballots if b.choice is not None)[ballot.voter]
@@ -193,5 +199,11 @@ ROWS: Mapping[Method, Row] = {
         "by the strongest chains of duels (Schulze), {votes} of {cast} ballots in just that order",
         lambda v: schulze.decide(v.ballots),
         lambda v, voters: schulze.settled(v.ballots, len(voters)),
+    ),
+    policy.METHOD_ATTENTION: Row(
+        "by attention (how near each answer lies to the question), {votes} of {cast} ballots",
+        lambda v: attention.decide(v.ballots),
+        lambda v, voters: attention.settled(v.ballots, len(voters)),
+        _by_attention,
     ),
 }

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from comitia.consensus.attention import similarity
 from comitia.consensus.weights import JUDGE, SkillWeights
 from comitia.topics import Names
 from comitia.v1.answer_pb2 import Answer
@@ -195,19 +196,36 @@ def _strip(task: Task, *, whole: bool = False) -> None:
 
 def keep(answer: Answer, append_ms: int, rules: Rules) -> Kept:
     """What is remembered, until its task is decided, of an answer that was appended at `append_ms`:
-    its bytes, without what no ballot shows and with its prose cut.
+    its bytes, without what no ballot shows and with its prose cut. Of its vectors the cosine
+    remains, as the only number of its embedding.
     """
     plain = min(PLAIN_BYTES_MAX, rules.rationale_bytes_max, rules.detail_bytes_max)
     kept = answer
-    if answer.ByteSize() > plain or answer.HasField("embedding"):
+    if (
+        answer.ByteSize() > plain
+        or answer.HasField("embedding")
+        or answer.HasField("input_embedding")
+    ):
         kept = Answer()
         kept.CopyFrom(answer)
-        kept.ClearField("embedding")
+        _reduce(kept)
         kept.rationale = cut(answer.rationale, rules.rationale_bytes_max)
         if answer.HasField("abstention"):
             kept.abstention.detail = cut(answer.abstention.detail, rules.detail_bytes_max)
     data, worked_ms = kept.SerializeToString(), answer.timings.worked_ms
     return Kept(answer.assignment_id, data, append_ms, worked_ms)
+
+
+def _reduce(answer: Answer) -> None:
+    """Nothing but attention uses vectors, and that needs no more of them."""
+    task, said = answer.input_embedding, answer.embedding
+    near = similarity(task.vector, said.vector) if task.embedder == said.embedder else None
+    embedder = cut(said.embedder, NAME_BYTES_MAX)
+    answer.ClearField("input_embedding")
+    answer.ClearField("embedding")
+    if near is not None:
+        answer.embedding.embedder = embedder
+        answer.embedding.vector.append(near)
 
 
 def ballot_of(answer: Answer, listed: ListedAssignment, seat: Seat | None) -> Ballot:

@@ -6,8 +6,9 @@ format asks for becomes an abstention that says so; nobody's answer disappears. 
 are listed and not counted.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from comitia.consensus import attention
 from comitia.consensus.ballots import Ballot as Vote
 from comitia.consensus.ballots import Outcome
 from comitia.consensus.weights import SkillWeights, voter_in, voter_of
@@ -15,10 +16,10 @@ from comitia.v1.answer_pb2 import ABSTENTION_REASON_UNDECIDED
 from comitia.v1.decision_pb2 import Ballot
 from comitia.v1.format_pb2 import AnswerFormat
 from comitia.v1.panel_event_pb2 import PanelOpened, Seat
-from comitia.v1.policy_pb2 import Method
+from comitia.v1.policy_pb2 import METHOD_ATTENTION, METHOD_PLURALITY, Method
 from comitia.v1.value_pb2 import Value
 from comitia.values import value
-from comitia_aggregator.ballots import judges
+from comitia_aggregator.ballots import AWAY, NOWHERE, Near, judges
 from comitia_aggregator.methods import NO_WEIGHTS, ROWS, WEIGHING, Row, Votes, method_of
 from comitia_aggregator.state import NAME_BYTES_MAX, cut
 from comitia_aggregator.values import key_of, value_of
@@ -53,13 +54,22 @@ class Tally:
         """Whether the skill's weights were used."""
         return self.method in WEIGHING
 
+    @property
+    def varied(self) -> bool:
+        """Whether ballots weigh differently."""
+        return ROWS[self.method].weigh is not None
+
 
 def tally(
-    panel: PanelOpened, ballots: Iterable[Ballot], weights: SkillWeights | None = None
+    panel: PanelOpened,
+    ballots: Iterable[Ballot],
+    weights: SkillWeights | None = None,
+    near: Mapping[str, Near] = NOWHERE,
 ) -> Tally:
     """Count the ballots of `panel` by its task's policy. It may change the ballots passed in.
 
-    `weights`: of the task's skill; None where it has none.
+    `weights`: of the task's skill; None where it has none. `near`: assignment's id -> how near the
+    answer lies to the question.
     """
     task = panel.task
     counted: list[Ballot] = []
@@ -75,11 +85,14 @@ def tally(
             shadows.append((ballot, key))
         else:
             counted.append(ballot)
-            votes.append(_plain(ballot, key))
+            votes.append(_plain(ballot, key, near.get(ballot.assignment_id, AWAY)))
         if key is not None and key not in values:
             values[key] = ballot.value
     options = tuple(option.id for option in task.format.choice.options)
     of = Votes(tuple(votes), options, weights or NO_WEIGHTS)
+    if method == METHOD_ATTENTION and not attention.comparable(votes):
+        # For good: whatever else is answered, this ballot stays without.
+        method, row = METHOD_PLURALITY, ROWS[METHOD_PLURALITY]
     outcome = row.decide(of)
     if row.weigh is not None:
         for ballot, vote in zip(counted, votes, strict=True):
@@ -170,9 +183,9 @@ def _answered(ballots: Sequence[Ballot], votes: Sequence[Vote]) -> set[tuple[int
     return {(b.seat, b.sample) for b, vote in pairs if vote.choice is not None and not judges(b)}
 
 
-def _plain(ballot: Ballot, key: str | None) -> Vote:
+def _plain(ballot: Ballot, key: str | None, near: Near) -> Vote:
     given = ballot.probabilities
     probabilities = {one.option_id: one.probability for one in given} if given else {}
     confidence = ballot.confidence if ballot.HasField("confidence") else None
     voter = voter_in(ballot.agent, ballot.model.digest, ballot.role)
-    return Vote(key, probabilities, confidence, voter)
+    return Vote(key, probabilities, confidence, voter, *near)

@@ -31,13 +31,16 @@ class Ballot:
     `choice` None is an abstention. `probabilities`: option id -> probability in [0, 1], empty where
     the voter gives none. `confidence`: the voter's own probability that its choice is right, [0,
     1], None where it gives none. `voter`: who casts it (see `weights.voter_of`), where votes weigh
-    differently.
+    differently. `similarity`: of its answer to the question, [-1, 1], by the vectors of `embedder`;
+    None where it came without (see `attention`).
     """
 
     choice: str | None
     probabilities: Mapping[str, float] = field(default_factory=dict)
     confidence: float | None = None
     voter: str = ""
+    embedder: str = ""
+    similarity: float | None = None
 
 
 @value
