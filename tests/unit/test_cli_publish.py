@@ -145,6 +145,17 @@ def test_another_status_makes_the_run_end_with_3(questions: Path) -> None:
     assert panel.call("publish", str(questions), "--wait").exit_code == 3
 
 
+def test_what_is_left_to_a_person_is_counted_apart(questions: Path) -> None:
+    def made(task: Task) -> Decision:
+        decision = Decision(task_id=task.id, status=DecisionStatus.DECISION_STATUS_ESCALATED)
+        decision.escalation.reason = "no value won"
+        return decision
+
+    done = Panel(made).call("publish", str(questions), "--wait")
+    assert done.exit_code == 3
+    assert "40 ended otherwise, 40 of them left to you (`comitia conflicts`)" in done.stderr
+
+
 def test_standard_input_is_read_to_its_end() -> None:
     panel = Panel()
     done = panel.call("publish", "-", "--wait", stdin=line("a") + line("b"))

@@ -38,12 +38,15 @@ class Observer(Protocol):
 
 @dataclass
 class Tally:
-    """What came of a publication. `open`: ids of published tasks without a decision so far."""
+    """What came of a publication. `open`: ids of published tasks without a decision so far.
+    `escalated`: of those undecided, how many are left to a person.
+    """
 
     published: int = 0
     refused: int = 0
     decided: int = 0
     undecided: int = 0
+    escalated: int = 0
     timeout_ms_max: int = 0
     open: set[str] = field(default_factory=set)
 
@@ -164,5 +167,6 @@ class Publication:
             self.tally.decided += 1
         else:
             self.tally.undecided += 1
+            self.tally.escalated += decision.HasField("escalation")
         self._observer.decided(decision)
         return True

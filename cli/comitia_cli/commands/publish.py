@@ -190,6 +190,8 @@ def _report(tally: Tally, wait: bool) -> None:
     words = f"{tally.published} published"
     if wait:
         words += f", {tally.decided} decided, {tally.undecided} ended otherwise"
+    if tally.escalated:
+        words += f", {tally.escalated} of them left to you (`comitia conflicts`)"
     if tally.refused:
         words += f", {tally.refused} {'line' if tally.refused == 1 else 'lines'} refused"
     exits.say(words)
