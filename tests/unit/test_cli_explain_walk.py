@@ -140,3 +140,5 @@ def test_what_a_person_made_of_it_comes_first_and_then_what_the_panel_had_said()
     places = [" ".join(text.split()).index(head) for head in heads]
     assert places == sorted(places)
     assert "weights version" not in text
+    assert text.count("cost:") == 1, "a person's word costs no tokens"
+    assert "unspecified" not in text

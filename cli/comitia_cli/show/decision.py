@@ -119,7 +119,9 @@ def whole(decision: Decision) -> RenderableType:
 
 def _counted(decision: Decision) -> str:
     """Method and versions, as far as there are any."""
-    parts = [f"method {enum_word(Method.Name, decision.method, 'METHOD_').lower()}"]
+    parts = []
+    if decision.method:
+        parts.append(f"method {enum_word(Method.Name, decision.method, 'METHOD_').lower()}")
     if decision.weights_version:
         parts.append(f"weights version {decision.weights_version}")
     return ", ".join([*parts, f"revision {decision.revision}"])
@@ -130,11 +132,13 @@ def small_print(decision: Decision) -> Text:
     cost = decision.cost
     models = sorted({(b.model.name, b.model.digest[:19]) for b in decision.ballots if b.model.name})
     lines = [decision.explanation] if decision.HasField("value") and decision.explanation else []
-    lines += [
-        f"cost: {cost.prompt_tokens} prompt and {cost.completion_tokens} completion tokens of"
-        f" {cost.assignments} assignments, agents worked {cost.worked_ms} ms",
-        _counted(decision),
-    ]
+    if not decision.HasField("settlement"):
+        # What a person makes of a decision costs no tokens.
+        lines.append(
+            f"cost: {cost.prompt_tokens} prompt and {cost.completion_tokens} completion tokens of"
+            f" {cost.assignments} assignments, agents worked {cost.worked_ms} ms"
+        )
+    lines.append(_counted(decision))
     if models:
         lines.append("models " + ", ".join(f"{name} {digest}" for name, digest in models))
     if decision.HasField("dead_letter"):
