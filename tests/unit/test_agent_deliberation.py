@@ -14,6 +14,7 @@ from comitia.v1.answer_pb2 import Answer
 from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.format_pb2 import AnswerFormat, NumberFormat, TextFormat
 from comitia.v1.value_pb2 import Value
+from comitia_agent.deliberation import argument
 from comitia_agent.handler import Agent
 from tests.unit.test_agent_handler import CHOICE, WRITER, profile, recorded
 
@@ -61,6 +62,31 @@ async def test_the_model_reads_what_others_said_and_what_it_said_itself(tmp_path
     assert prompt.startswith("Others have") and prompt.endswith("\n\nReview: A joy.\nVerdict:")
     assert answer.value.option_id == "positive"
     assert "changes from negative to what 1 of 2 other answers say" in answer.rationale
+
+
+@pytest.mark.parametrize(
+    ("card", "asked"),
+    [
+        (CARD, CHOICE),
+        ({"nearest": {}}, CHOICE),
+        ({"number": WRITER}, NUMBER),
+        ({"text": WRITER}, TEXT),
+        ({"text": {**WRITER, "tokens_max": 1}}, TEXT),
+    ],
+)
+async def test_how_an_answer_came_about_is_no_reason_for_others(
+    tmp_path: Path, card: object, asked: AnswerFormat
+) -> None:
+    vectors = {"A joy.": [1.0, 0.0], "positive": [1.0, 0.1], "negative": [0.0, 1.0]}
+    model = ScriptedModel(scores=[[-1.0, -3.0]], texts=["7 of 9"], vectors=vectors)
+    first = await Agent(profile(tmp_path, card), model, ManualClock(), 10_000).answer(
+        recorded(asked)
+    )
+    assert first.rationale and argument(first) == ""
+    first.rationale = "generated income counts"
+    assert argument(first) == "generated income counts"
+    second = await answered(tmp_path, card, model, asked, previous=first, peers=[first])
+    assert argument(second) == ""
 
 
 async def test_the_reason_tells_how_far_the_model_was_moved(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ async def test_a_judge_that_may_write_writes(tmp_path: Path) -> None:
 async def test_a_writer_judges_by_how_likely_it_would_write_each(tmp_path: Path) -> None:
     def scores(prompt: str, options: Sequence[str]) -> list[float]:
         assert prompt == (
-            "One of these answers to what follows is right:\n- Paris (a capital)\n- Rome\n\n"
+            "Answers to what follows:\n- Paris (a capital)\n- Rome\nPick the right one.\n\n"
             "Q: A joy.\nA:"
         )
         assert list(options) == [" Paris\n\n", " Rome\n\n"]

@@ -7,6 +7,7 @@ happened (what was shown, what changed, what the model gave it): a model of any 
 for it, and it says no more than is true. Pure.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,14 @@ ROLES = {
     "summariser": "Weigh what speaks for each of them, then answer.",
 }
 ANYBODY = "Think again, then answer."
+
+# What agents of this kind say where they have no reason of their own: how they came to an answer,
+# or whom they followed. It is for people; it tells other agents nothing that they do not see.
+_HOW = re.compile(
+    r"(.{1,200} with probability [01]\.\d\d, )?by (log-likelihood|similarity) of "
+    r"|generated($|; cut at |, kept to )|read from: |the best option of each issue, "
+    r"|keeps its answer: |(stays with|changes from|answers after reading) "
+)
 
 Words = Callable[[Value], str]
 
@@ -66,6 +75,14 @@ def agreeing(note: Note, answer: Answer, words: Words) -> list[Answer]:
     return [peer.answer for peer in note.shown if words(peer.answer.value) == now]
 
 
+def argument(answer: Answer) -> str:
+    """What an answer says for itself, on one line and cut; "" where it only says how it came
+    about.
+    """
+    said = short(answer.rationale, REASON_CHARACTERS_MAX)
+    return "" if _HOW.match(said) else said
+
+
 def reason(
     assignment: Assignment, said: tuple[Answer, Note], words: Words, evidence: str = ""
 ) -> str:
@@ -85,8 +102,8 @@ def reason(
     same = agreeing(note, answer, words)
     if not same:
         return f"changes from {short(before)} after reading {shown}{evidence}; {how}"
-    because = next((one.rationale for one in same if one.rationale.strip()), "")
-    quoted = f': "{short(because, REASON_CHARACTERS_MAX)}"' if because else ""
+    because = next((why for one in same if (why := argument(one))), "")
+    quoted = f': "{because}"' if because else ""
     return (
         f"changes from {short(before)} to what {len(same)} of {shown} say{evidence}{quoted}; {how}"
     )
@@ -120,9 +137,8 @@ def _lines(peers: Sequence[PeerAnswer], words: Words, *, reasons: bool) -> list[
     for peer in peers:
         answer = peer.answer
         sure = f" ({answer.confidence:.0%} sure)" if answer.HasField("confidence") else ""
-        because = ""
-        if reasons and answer.rationale.strip():
-            because = f", because {short(answer.rationale, REASON_CHARACTERS_MAX)}"
+        why = argument(answer) if reasons else ""
+        because = f", because {why}" if why else ""
         name = f"{answer.agent}: " if answer.agent else ""
         line = f"- {name}{short(words(answer.value))}{sure}{because}"
         size += len(line)

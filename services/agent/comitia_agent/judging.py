@@ -16,13 +16,12 @@ from comitia_agent.answers import abstain, usage_of
 from comitia_agent.blocks import Calibration
 from comitia_agent.chance import best, probabilities
 from comitia_agent.choosing import Chooser, Unsupported, Weighed
-from comitia_agent.deliberation import REASON_CHARACTERS_MAX, Words, notes, short
+from comitia_agent.deliberation import Words, argument, notes, short
 from comitia_agent.means import Means
 from comitia_agent.writing import Writer
 
 # Letters that a model tells apart.
 CANDIDATES_MAX = len(string.ascii_uppercase)
-SHOWN = "One of these answers to what follows is right:"
 UNDECIDED = AbstentionReason.ABSTENTION_REASON_UNDECIDED
 
 
@@ -65,7 +64,8 @@ async def _by_words(text: str, assignment: Assignment, writer: Writer, words: Wo
     peers = _candidates(assignment)
     said = [short(words(peer.answer.value)) for peer in peers]
     shown = "\n".join(f"- {_shown(peer, words)}" for peer in peers)
-    scores = await writer.likelihoods(text, said, f"{SHOWN}\n{shown}")
+    note = f"Answers to what follows:\n{shown}\nPick the right one."
+    scores = await writer.likelihoods(text, said, note)
     names = [str(place) for place in range(len(peers))]
     lengths = [len(one) + 1 for one in said]
     usual = sum(lengths) / len(lengths)
@@ -128,8 +128,5 @@ def _candidates(assignment: Assignment) -> list[PeerAnswer]:
 
 
 def _shown(peer: PeerAnswer, words: Words) -> str:
-    value, why = (
-        short(words(peer.answer.value)),
-        short(peer.answer.rationale, REASON_CHARACTERS_MAX),
-    )
+    value, why = short(words(peer.answer.value)), argument(peer.answer)
     return f"{value} ({why})" if why else value
