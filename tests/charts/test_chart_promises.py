@@ -137,6 +137,19 @@ def test_pods_talk_to_whom_they_must_and_nobody_else(
     assert ways(manifests, "setup") == ways(manifests, "test") == BASE
 
 
+def test_an_embedder_is_built_beside_the_model_before_the_agent_starts() -> None:
+    card = {"name": "anna", "version": 1, "description": "A test.", "model": "small"}
+    card |= {"embedder": "minilm", "skills": {"s": {"choice": {"item": "{input}"}}}}
+    found = tools.render(tools.merged(tools.LEAST, {"agents": {"anna": {"card": card}}}))
+    (pod,) = [
+        pod
+        for each in found
+        if each["metadata"]["name"].endswith("anna") and (pod := tools.pod_of(each)) is not None
+    ]
+    built = [(one["name"], one["args"][2]) for one in pod["initContainers"]]
+    assert built == [("model", "small"), ("embedder", "minilm")]
+
+
 def test_brokers_on_several_ports_are_all_reached() -> None:
     values = {"kafka": {"bootstrap": "a.example:9094,b.example:9095,c.example:9094"}}
     found = ways(tools.render(tools.merged(tools.LEAST, values)), "router")

@@ -31,6 +31,7 @@ FOREIGN = {
     "values.global",
     "kubernetes",
     *(f"card.skills[].{kind}" for kind in ("choice", "nearest", "text", "number", "json")),
+    *("card.skills[].judge", "card.skills[].utilities"),
     "values.policies[]",
     "modelCard.source",
     "modelCard.recipe",

@@ -14,9 +14,9 @@ emptyDir: {sizeLimit: {{ .init.sizeLimit }}}
 {{- end -}}
 {{- end }}
 
-{{/* Fetches a model's weights and builds its graph; done at once where it lies there already. In: dict root, model, ownModel. */}}
+{{/* Fetches a model's weights and builds its graph; done at once where it lies there already. In: dict root, name (of the container), model, ownModel. */}}
 {{- define "comitia.modelsInit" -}}
-- name: model
+- name: {{ .name }}
   image: {{ include "comitia.image" (dict "root" .root "name" "cli" "own" .root.Values.setup.image) }}
   imagePullPolicy: {{ .root.Values.images.pullPolicy }}
   args: [model, export, {{ .model }}, --models, {{ ternary "/etc/comitia/models" "/opt/comitia/models" .ownModel }}]
