@@ -17,6 +17,7 @@ from comitia.v1.format_pb2 import AnswerFormat, FormatKind, JsonFormat
 from comitia.v1.policy_pb2 import Policy
 from comitia_agent.card import read_card
 from comitia_agent.handler import Agent
+from comitia_agent.utilities import issues_of
 from tests.unit.test_agent_handler import profile, reason, recorded
 
 TRIP = {
@@ -121,6 +122,11 @@ async def test_schemas_without_issues_are_written_as_ever(
     answer = await one.answer(asked(schema, policy=negotiating()))
     assert answer.value.json == '{"place": "x"}'
     assert not answer.utilities
+
+
+def test_a_schema_that_cannot_be_read_has_no_issues() -> None:
+    for schema in ("", "{", "[1]", "[" * 100_000, '{"properties": 7}'):
+        assert not issues_of(schema).options
 
 
 def test_a_utility_beyond_one_is_refused_and_cards_without_keep_their_digest(

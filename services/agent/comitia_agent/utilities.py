@@ -39,7 +39,7 @@ def issues_of(schema: str) -> Issues:
     """Of a JSON schema; none where it cannot be read, or has more options than are told."""
     try:
         parsed = json.loads(schema)
-    except ValueError:
+    except (ValueError, RecursionError):
         parsed = None
     properties = parsed.get("properties") if isinstance(parsed, dict) else None
     if not isinstance(properties, dict):
