@@ -96,18 +96,24 @@ def commands() -> list[Command]:
 
 
 def assignments() -> list[Assignment]:
-    """Work for an agent: one of each format, with an answer of a peer."""
+    """Work for an agent: of each format a first vote, a second look at two peers, and a judge's."""
     found = []
     formats = [AnswerFormat(text=TextFormat()), *(task.format for task in tasks())]
     for number, answer_format in enumerate(formats):
-        assignment = Assignment(
-            id=f"p1.{number}.0.1", panel_id="p1", seat=number, round=1, agent="a0",
-            deadline_ms=DEADLINE_MS, reply_topic=EVENTS_TOPIC, reply_partition=0, role="judge",
-        )  # fmt: skip
-        assignment.task.CopyFrom(make_task())
-        assignment.task.format.CopyFrom(answer_format)
-        assignment.peers.add(seat=1, round=1, answer=make_answer("p1.1.0.1", "a"))
-        found.append(assignment)
+        for role, round_ in (("solver", 1), ("critic", 2), ("judge", 2)):
+            assignment = Assignment(
+                id=f"p1.{number}.0.{round_}", panel_id="p1", seat=number, round=round_, agent="a0",
+                deadline_ms=DEADLINE_MS, reply_topic=EVENTS_TOPIC, reply_partition=0, role=role,
+            )  # fmt: skip
+            assignment.task.CopyFrom(make_task())
+            assignment.task.format.CopyFrom(answer_format)
+            assignment.task.policy.steps.add().negotiation.SetInParent()
+            if round_ > 1:
+                for seat, said in ((1, "a"), (2, "b")):
+                    answer = make_answer(f"p1.{seat}.0.1", said)
+                    assignment.peers.add(seat=seat, round=1, answer=answer)
+                assignment.previous.CopyFrom(make_answer(f"p1.{number}.0.1", "b"))
+            found.append(assignment)
     return found
 
 

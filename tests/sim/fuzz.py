@@ -49,6 +49,8 @@ CARD = {
             "choice": {"item": "R: {input}", "words": {"a": "good", "b": "bad"}},
             "text": {"item": "Q: {input}\nA:", "tokens_max": 4, "stop": ["\n"]},
             "number": {"item": "Q: {input}\nA:", "tokens_max": 4, "stop": ["\n"]},
+            "json": {"item": "Q: {input}\nA:", "tokens_max": 4},
+            "utilities": {"colour": {"red": 1, "blue": 0.5}},
         }
     },
 }  # fmt: skip
