@@ -2,6 +2,7 @@
 its word is worth, that the aggregator's own step says the same, and that intervals are of pairs.
 """
 
+import argparse
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from bench import conflict, conflict_ladder
 from bench.conflict_judge import Case, Court, case, courts, dealt, seated, taught, worth
 from bench.conflict_replay import CONDITIONS, Means, goals, measure, table
 from bench.consensus_questions import Question
+from bench.parts import measured
 from comitia.consensus.ballots import Ballot
 from comitia.v1.step_pb2 import Condition
 
@@ -150,8 +152,10 @@ def test_means_are_of_the_questions_that_were_asked_and_their_draws_are_pairs() 
 def test_the_entry_measures_what_is_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    figures, found = conflict.measured(tmp_path, ["replay"], [1])
-    assert not figures and found and all(one["value"] is None for one in found)
+    chosen = argparse.Namespace(names=["replay"], data=tmp_path, chosen_seeds=[1])
+    made = measured(conflict.PARTS, chosen, conflict.PACKAGES)
+    assert not made["figures"] and made["goals"]
+    assert all(one["value"] is None for one in made["goals"])
     assert "has no llm_votes" in capsys.readouterr().out
 
 
