@@ -134,3 +134,16 @@ def test_odd_numbers_are_worth_nothing() -> None:
     assert negotiate(odd).outcome is not None
     with pytest.raises(ValueError, match="parties and issues"):
         domain_of({})
+
+
+@pytest.mark.parametrize("tactic", [Concession.BOULWARE, Concession.LINEAR])
+def test_two_who_could_agree_do_for_nobody_insists_on_one_of_many(tactic: Concession) -> None:
+    """Among these, who repeats one of several offers that seem alike ends without an agreement."""
+    for seed in (49, 123, 166, 197, 215, 283, *range(40)):
+        chance = Random(seed)
+        utilities = told(chance, 2)
+        domain = domain_of(utilities)
+        least = {name: chance.uniform(0.2, 0.6) for name in utilities}
+        asked = np.asarray([least[name] for name in domain.parties])
+        if (domain.worth >= asked[:, None]).all(axis=0).any():
+            assert negotiate(utilities, 50, tactic, least).outcome is not None, seed

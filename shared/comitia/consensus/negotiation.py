@@ -12,8 +12,10 @@ K. Hindriks and C. Jonker, "Acceptance Conditions in Automated Negotiation", 201
 Among the outcomes that are worth what it asks for, a party offers the one that the others seem to
 like best: options that they have offered often are taken to be dear to them (the frequency model of
 the HardHeaded agent: T. van Krimpen, D. Looije and S. Hajizadeh, 2013, DOI
-10.1007/978-3-642-30737-9_17). No party sees another's utilities. Deterministic: parties move in the
-order of their names, and equal offers are told apart by their numbers. Utilities in, an Agreement
+10.1007/978-3-642-30737-9_17). Of those that seem alike it offers what it has offered least, so that
+it does not insist on one of many that it would take, then what is worth most to itself. No party
+sees another's utilities. Deterministic: parties move in the order of their names, and equal offers
+are told apart by their numbers. Utilities in, an Agreement
 out; the work is bounded by `bargaining.OUTCOMES_MAX` times the offers.
 """
 
@@ -49,26 +51,31 @@ class Agreement:
 @dataclass(slots=True)
 class _Party:
     """One negotiator. `worth`: float64[outcomes]. `heard`: other party -> utilities of its offers,
-    in turn. `counts`: per other party and issue, how often each option was offered.
+    in turn. `counts`: per other party and issue, how often each option was offered. `offered`: how
+    often it has offered each outcome itself, int[outcomes].
     """
 
     worth: Floats
     concession: Concession
     reservation: float
     counts: list[list[Floats]]
+    offered: npt.NDArray[np.intp]
     heard: dict[str, list[float]] = field(default_factory=dict)
 
     def asks(self, time: float) -> float:
         return target(self.concession, time, self.reservation, rise(self.heard))
 
     def offer(self, domain: Domain, asked: float) -> int | None:
-        """The outcome to offer; None where nothing is worth the reservation."""
+        """The outcome to offer, counted as offered; None where nothing is worth the reservation."""
         enough = np.flatnonzero(self.worth >= min(asked, float(self.worth.max())) - TOLERANCE)
         if not enough.size or float(self.worth.max()) < self.reservation - TOLERANCE:
             return None
         liked = self._liked(domain, enough)
         best = enough[liked >= liked.max() - TOLERANCE]
-        return int(best[np.argmax(self.worth[best])])
+        best = best[self.offered[best] == self.offered[best].min()]
+        made = int(best[np.argmax(self.worth[best])])
+        self.offered[made] += 1
+        return made
 
     def _liked(self, domain: Domain, outcomes: npt.NDArray[np.intp]) -> Floats:
         """How dear these outcomes seem to be to the others together: the product over the others
@@ -118,6 +125,7 @@ def negotiate_in(
                 [np.zeros(len(options)) for options in domain.options]
                 for _ in range(len(domain.parties) - 1)
             ],
+            offered=np.zeros(len(domain.choices), dtype=np.intp),
         )
         for at, name in enumerate(domain.parties)
     ]
