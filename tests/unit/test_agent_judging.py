@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from comitia.testing import ScriptedModel
+from comitia.testing import ManualClock, ScriptedModel
 from comitia.v1.answer_pb2 import ABSTENTION_REASON_UNSUPPORTED
 from comitia.v1.format_pb2 import AnswerFormat, JsonFormat, RankingFormat
 from comitia.v1.value_pb2 import Ranking, Tier, Value
+from comitia_agent.handler import Agent
 from tests.unit.test_agent_deliberation import CARD, NUMBER, TEXT, answered, option, said
-from tests.unit.test_agent_handler import ABC, CHOICE, WRITER
+from tests.unit.test_agent_handler import ABC, CHOICE, WRITER, profile, recorded
 
 PICK = {"judge": {"item": "{input}\nBest:"}}
 TWO = [said(Value(text="Paris"), why="a capital"), said(Value(text="Rome"))]
@@ -110,3 +111,21 @@ async def test_who_cannot_judge_says_so(tmp_path: Path) -> None:
     assert other.abstention.reason == ABSTENTION_REASON_UNSUPPORTED
     alone = await answered(tmp_path, PICK, model, TEXT, peers=TWO[:1], role="judge")
     assert "no two answers" in alone.abstention.detail
+
+
+async def test_a_judge_of_another_skill_judges_by_that(tmp_path: Path) -> None:
+    card = profile(tmp_path, PICK)
+    judge = card.model_copy(update={"skills": {"pick": card.skills["s"]}})
+    model = ScriptedModel(scores=lambda prompt, options: [-3.0, -1.0][: len(options)])
+    agent = Agent(judge, model, ManualClock(), 10_000)
+    await agent.prepare()
+    record = recorded(TEXT)
+    record.message.role, record.message.step = "judge", "court"
+    for seat, answer in enumerate(TWO):
+        record.message.peers.add(seat=seat, round=1, answer=answer)
+    assert (await agent.answer(record)).HasField("abstention"), "it has no skill of the task's name"
+    step = record.message.task.policy.steps.add(name="court")
+    step.judge.skill = "pick"
+    assert (await agent.answer(record)).value.text == "Rome"
+    record.message.tokens_max = 1
+    assert "the prompt alone has 1 tokens" in (await agent.answer(record)).abstention.detail

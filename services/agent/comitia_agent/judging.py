@@ -9,11 +9,13 @@ order, asking again in the reverse one cancels. What is picked is handed on as i
 import string
 from collections.abc import Sequence
 
+from comitia.consensus.weights import JUDGE
 from comitia.v1.answer_pb2 import AbstentionReason, Answer, OptionProbability
 from comitia.v1.assignment_pb2 import Assignment, PeerAnswer
 from comitia.v1.format_pb2 import Option
 from comitia_agent.answers import abstain, usage_of
 from comitia_agent.blocks import Calibration
+from comitia_agent.budget import affordable
 from comitia_agent.chance import best, probabilities
 from comitia_agent.choosing import Chooser, Unsupported, Weighed
 from comitia_agent.deliberation import Words, argument, notes, short
@@ -27,11 +29,11 @@ UNDECIDED = AbstentionReason.ABSTENTION_REASON_UNDECIDED
 
 async def judge(text: str, assignment: Assignment, means: Means) -> Answer:
     """Pick among the answers of others, or write one where that may be done and the card can.
-    Raises Unsupported, and whatever the model raises.
+    Raises Unsupported, TooDear, and whatever the model raises.
     """
-    task = assignment.task
-    skill, words, writer = task.skill, means.words(task), means.writer(task)
-    if assignment.may_write and writer is not None:
+    task, skill = assignment.task, _skill(assignment)
+    words, writer = means.words(task), means.writer(task, skill)
+    if assignment.may_write and means.writer(task) is not None:
         return await means.answer(text, assignment, notes(assignment, words)[0].text)
     if skill in means.judges:
         return await _by_letter(text, assignment, means.judges[skill], words)
@@ -45,9 +47,18 @@ async def judge(text: str, assignment: Assignment, means: Means) -> Answer:
     )
 
 
+def _skill(assignment: Assignment) -> str:
+    """By which skill to judge: what the step of the policy says, else the task's."""
+    for step in assignment.task.policy.steps:
+        if step.judge.skill and (step.name or JUDGE) == assignment.step:
+            return step.judge.skill
+    return assignment.task.skill
+
+
 async def _by_letter(text: str, assignment: Assignment, chooser: Chooser, words: Words) -> Answer:
     """Ask for the letter of the best answer."""
     peers = _candidates(assignment)
+    affordable(assignment, chooser.least_tokens)
     letters = string.ascii_uppercase[: len(peers)]
     listing = "\n".join(
         f"{letter}: {_shown(peer, words)}" for letter, peer in zip(letters, peers, strict=True)
@@ -62,6 +73,7 @@ async def _by_words(text: str, assignment: Assignment, writer: Writer, words: Wo
     are brought to the usual length, as a long answer has more that can be unlikely.
     """
     peers = _candidates(assignment)
+    affordable(assignment, writer.least_tokens)
     said = [short(words(peer.answer.value)) for peer in peers]
     shown = "\n".join(f"- {_shown(peer, words)}" for peer in peers)
     note = f"Answers to what follows:\n{shown}\nPick the right one."
@@ -80,6 +92,7 @@ async def _by_words(text: str, assignment: Assignment, writer: Writer, words: Wo
 async def _by_options(text: str, assignment: Assignment, chooser: Chooser) -> Answer:
     """Weigh the task's options, and pick the likeliest of those that were answered."""
     peers = _candidates(assignment)
+    affordable(assignment, chooser.least_tokens)
     weighed = await chooser.weigh(text, assignment.task.format.choice.options)
     answered = {peer.answer.value.option_id: peer for peer in peers}
     chances = {o: chance for o, chance in weighed.chances.items() if o in answered}

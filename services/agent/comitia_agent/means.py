@@ -41,7 +41,7 @@ class Means:
         """Do what every task shares: prefill prompts, embed examples. ConfigError when the model
         cannot do what the card asks.
         """
-        for chooser in self.choosers.values():
+        for chooser in (*self.choosers.values(), *self.judges.values()):
             await chooser.prepare()
         for writers in (self._text, self._number, self._json):
             for writer in writers.values():
@@ -68,13 +68,15 @@ class Means:
             return await self._json[task.skill].document(text, assignment, note)
         raise Unsupported(f"this agent does not answer tasks of skill {task.skill!r} with a {kind}")
 
-    def writer(self, task: Task) -> Writer | None:
-        """What writes answers of the task's kind; None where none does."""
-        kind = task.format.WhichOneof("kind")
-        if kind == "json" and task.skill in self._json:
-            return self._json[task.skill].writer
+    def writer(self, task: Task, skill: str = "") -> Writer | None:
+        """What writes answers of the task's kind; None where none does. `skill`: in place of the
+        task's.
+        """
+        kind, skill = task.format.WhichOneof("kind"), skill or task.skill
+        if kind == "json" and skill in self._json:
+            return self._json[skill].writer
         writers = {"text": self._text, "number": self._number}.get(kind or "", {})
-        return writers.get(task.skill)
+        return writers.get(skill)
 
     def reads(self, task: Task) -> bool:
         """Whether a note moves what answers the task."""

@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"[-+\u2212]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+
 
 
 class Writer:
-    """Writes by one prompt of a card."""
+    """Writes by one prompt of a card. `least_tokens`: of it without an input, once prepared."""
 
     def __init__(self, card: Written, model: Model) -> None:
         self._card = card
@@ -35,7 +35,7 @@ class Writer:
         self._model = model
         self._frame = make_frame(card, (), model.render)
         self._ending = ending(card, model.render)
-        self._least_tokens = 0
+        self.least_tokens = 0
 
     async def text(self, text: str, assignment: Assignment, note: str = "") -> Answer:
         """Free text of at most the task's and the card's tokens. `note`: what the model reads
@@ -88,13 +88,13 @@ class Writer:
         card's adapter. ConfigError when it cannot.
         """
         made = await self._model.generate(self._frame.fill(""), self._sampling(1, 0))
-        self._least_tokens = made.usage.prompt_tokens
+        self.least_tokens = made.usage.prompt_tokens
 
     def _tokens_max(self, assignment: Assignment) -> int:
         """Tokens that may be written: the card's, within what the assignment may cost. Raises
         TooDear.
         """
-        left = affordable(assignment, self._least_tokens)
+        left = affordable(assignment, self.least_tokens)
         return min(self._card.tokens_max, left or self._card.tokens_max)
 
     async def _write(self, prompt: Prompt, assignment: Assignment, tokens_max: int) -> Answer:
