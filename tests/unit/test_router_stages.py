@@ -104,3 +104,11 @@ def test_a_stage_without_a_parent_is_no_stage(field: str) -> None:
     with pytest.raises(Poison) as raised:
         said(task, STAGES)
     assert field in str(raised.value)
+
+
+def test_a_stage_that_could_not_be_asked_is_refused_before_any_is() -> None:
+    one_option = {"choice": {"options": [{"id": "yes"}]}}
+    task = staged_task({"name": "a"}, {"name": "b", "format": one_option})
+    assert refused(task, TASKS).reason.startswith("policy.stages[1].format.choice")
+    task = staged_task({"name": "a", "skill": "x" * 65})
+    assert refused(task, TASKS).reason.startswith("policy.stages[0].skill: it has 65")

@@ -45,6 +45,7 @@ def problems(task: Task, limits: Limits, *, stage: bool = False) -> tuple[str, .
         *known("priority", task.priority, _PRIORITIES),
         *policy_problems(task.policy, task.format, limits),
         *_vote_time(task),
+        *_stages(task, limits),
         *_text("tenant", task.tenant, limits.tenant_characters_max, required=False),
         *_text("session", task.session, limits.session_characters_max, required=False),
     ]
@@ -105,6 +106,14 @@ def _timeout(timeout_ms: int, limits: Limits) -> Iterator[str]:
             f"timeout_ms: {timeout_ms} is not possible; "
             f"give the panel 1 to {limits.timeout_ms_max} milliseconds"
         )
+
+
+def _stages(task: Task, limits: Limits) -> Iterator[str]:
+    """What a stage has of its own: seen before the first of them has cost anything."""
+    for number, stage in enumerate(task.policy.stages):
+        found = _text("skill", stage.skill, limits.skill_characters_max, required=False)
+        for said in (*found, *(_format(stage.format, limits) if stage.HasField("format") else ())):
+            yield f"policy.stages[{number}].{said}"
 
 
 def _vote_time(task: Task) -> Iterator[str]:

@@ -6,13 +6,15 @@ format is None where it is not known yet: for a skill's policy in a file, which 
 formats may meet; what depends on the format is seen then with each task.
 """
 
+import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from comitia.policy.check_rules import rules_problems
 from comitia.policy.names import duplicates, name_problem, one_of
 from comitia.policy.schema import enumerated
-from comitia.v1.format_pb2 import AnswerFormat
+from comitia.v1.format_pb2 import AnswerFormat, NumberFormat
 from comitia.v1.policy_pb2 import Policy
 from comitia.v1.rule_pb2 import RULE_EFFECT_PERSON
 from comitia.v1.step_pb2 import EXPIRY_VALUE, Concession, Condition, Expiry, Peers, Step
@@ -163,6 +165,22 @@ def value_problem(where: str, value: Value, given: AnswerFormat) -> Iterator[str
             yield (
                 f"{where}: {value.option_id!r} is none of the options; use one of {listed(options)}"
             )
+    elif kind == "number":
+        yield from _number(where, value.number, given.number)
+    elif kind == "json":
+        try:
+            json.loads(value.json)
+        except ValueError as error:
+            yield f"{where}.json: it is no JSON ({error}); write a value such as '{{}}'"
+
+
+def _number(where: str, number: float, given: NumberFormat) -> Iterator[str]:
+    low = given.min if given.HasField("min") else -math.inf
+    high = given.max if given.HasField("max") else math.inf
+    if not math.isfinite(number):
+        yield f"{where}: {number} is no number that can be answered; give a finite one"
+    elif not low <= number <= high:
+        yield f"{where}: {number:g} is outside format.number ({low:g} to {high:g}); give one within"
 
 
 def listed(names: Sequence[str]) -> str:
