@@ -11,6 +11,7 @@ from comitia.errors import ConfigError
 from comitia.policy.files import read_policies, read_policy
 from comitia.topics import Names
 from comitia.v1.agent_card_pb2 import AgentCard
+from comitia.v1.assignment_pb2 import Assignment
 from comitia.v1.decision_pb2 import DECISION_STATUS_REJECTED
 from comitia.v1.format_pb2 import AnswerFormat
 from comitia.v1.panel_event_pb2 import PanelEvent
@@ -109,6 +110,11 @@ def routed(task: Task, policies: dict[str, Policy]) -> PanelEvent:
     effects = router.on_task(Recorded(task, "t", 0, 0, 1_000_000), 1_000_000)
     messages = [effect.message for effect in effects if isinstance(effect, Publish)]
     (event,) = (one for one in messages if isinstance(one, PanelEvent))
+    for one in messages:
+        if isinstance(one, Assignment):
+            opened = event.panel_opened
+            counts = opened.policy if opened.HasField("policy") else opened.task.policy
+            assert one.task.policy == counts, "agents are told the policy that counts"
     return event
 
 

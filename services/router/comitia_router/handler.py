@@ -128,7 +128,8 @@ class Router:
             for sample in range(task.policy.samples or 1):
                 name = f"{opened.panel_id}.{number}.{sample}.{FIRST_ROUND}"
                 opened.assignments.add(id=name, seat=number, sample=sample, round=FIRST_ROUND)
-        return (*self._assign(opened), self._say(task.id, event, task.root_id, order=1))
+        # Agents are told the policy that counts, as in later rounds.
+        return (*self._assign(opened, task), self._say(task.id, event, task.root_id, order=1))
 
     def _opened(self, recorded: Recorded[Task], asked: Task) -> PanelOpened:
         """A panel of nobody yet. A stage ends with its parent at the latest. `asked`: with the
@@ -168,8 +169,8 @@ class Router:
         self.agents.learn(recorded.message)
         return ()
 
-    def _assign(self, opened: PanelOpened) -> list[Publish]:
-        task, panel_id = opened.task, opened.panel_id
+    def _assign(self, opened: PanelOpened, task: Task) -> list[Publish]:
+        panel_id = opened.panel_id
         deadline_ms = opened.round_deadline_ms or opened.deadline_ms
         tokens_max = task.budget.tokens_max // max(1, len(opened.assignments))
         agents = {chair.seat: chair for chair in opened.seats}
