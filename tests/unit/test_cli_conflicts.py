@@ -17,7 +17,7 @@ from comitia.v1.task_pb2 import Task
 from comitia_cli.client.conflicts import Conflict
 from comitia_cli.client.decisions import Found
 from comitia_cli.output import TextConsole
-from comitia_cli.show.conflicts import conflict_table, escalation_view, span
+from comitia_cli.show.conflicts import conflict_table, escalation_view, span, time_text
 from comitia_cli.show.decision import one_line
 from tests.unit.cli_support import Panel
 from tests.unit.conflict_world import escalated
@@ -97,6 +97,11 @@ def test_a_person_reads_how_long_is_left_and_which_command_settles_it() -> None:
     assert " 2 h always a 0.50, b 0.25, c 0.25" in text
     assert 'comitia settle t1 --value V --because "..." (for V write one of a, b, c)' in text
     assert "until 2100-01-01 00:00:00 UTC; then it ends without a value" in text
+
+
+def test_a_time_that_no_calendar_has_breaks_nothing() -> None:
+    assert [time_text(ms) for ms in (-1, 2**62)] == [f"{ms} ms after 1970" for ms in (-1, 2**62)]
+    assert time_text(253_402_300_799_999) == "9999-12-31 23:59:59"
 
 
 def test_spans_are_rounded_down_to_one_unit() -> None:

@@ -15,6 +15,8 @@ from comitia_cli.show.tables import clipped, plain_table
 from comitia_cli.show.words import clip, value_text
 
 CANDIDATES_SHOWN_MAX = 8
+# The year 10000.
+CALENDAR_MS = 253_402_300_800_000
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
@@ -107,6 +109,9 @@ def until_words(escalation: Escalation) -> str:
 
 
 def time_text(at_ms: int) -> str:
+    """A time that no calendar has, as a record may hold it, is given as it is."""
+    if not 0 <= at_ms < CALENDAR_MS:
+        return f"{at_ms} ms after 1970"
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
