@@ -4,8 +4,9 @@ In: a LiveSet; out: a folder of cards. Sentiments are judged by three prompts an
 `agents/` and the novice of `bench/live_agents/`, as they stand there. Calculations and concepts are
 written by one model under four prompts with fewer and fewer examples, which are drawn from the set
 before anything is measured. Every card offers its answer a second time under a skill of its own
-(`SKILL.AGENT`), so that one agent can be asked alone, and those that draw their words a third time
-without chance (`SKILL.AGENT.sure`). `arbiter` judges.
+(`SKILL.AGENT`), so that one agent can be asked alone (with a double beside it where it draws its
+words), and those that draw their words a third time without chance (`SKILL.AGENT.sure`). `arbiter`
+judges.
 """
 
 from collections.abc import Mapping
@@ -56,6 +57,7 @@ def sure(one: LiveSet, agent: str) -> str:
 def write(one: LiveSet, folder: Path) -> list[str]:
     """One file an agent, and the judge's. The panel's names."""
     folder.mkdir()
+    doubles: list[dict[str, Any]] = []
     if one.kind == "choice":
         found = [ROOT / "agents" / f"{name}.yaml" for name in STANDING]
         profiles = [read_card(path) for path in (*found, ROOT / "bench/live_agents/novice.yaml")]
@@ -63,7 +65,8 @@ def write(one: LiveSet, folder: Path) -> list[str]:
     else:
         prompts = _CALCULATING if one.kind == "number" else _NAMING
         cards = [_written(one, name, prompt) for name, prompt in prompts.items()]
-    for card in (*cards, _judge(one)):
+        doubles = [_double(one, name, prompt) for name, prompt in prompts.items()]
+    for card in (*cards, *doubles, _judge(one)):
         text = yaml.safe_dump(card, allow_unicode=True, sort_keys=False)
         (folder / f"{card['name']}.yaml").write_text(text, "utf-8")
     return [card["name"] for card in cards]
@@ -83,6 +86,12 @@ def _written(one: LiveSet, name: str, prompt: Mapping[str, Any]) -> dict[str, An
         sure(one, name): {one.kind: block | {"temperature": 0.0}},
     }
     return _card(name, "solver", skills)
+
+
+def _double(one: LiveSet, name: str, prompt: Mapping[str, Any]) -> dict[str, Any]:
+    """The same agent once more, where it answers alone: a seat has 16 samples at most."""
+    block = _block(one, prompt) | {"temperature": TEMPERATURE}
+    return _card(f"{name}-again", "solver", {alone(one.name, name): {one.kind: block}})
 
 
 def _block(one: LiveSet, prompt: Mapping[str, Any]) -> dict[str, Any]:
