@@ -89,7 +89,9 @@ def panel(
 
 @pytest.fixture(scope="module")
 def live(panel: Panel) -> Panel:
-    """The panel after tasks that it decided, one that it could not read, and one for nobody."""
+    """The panel after tasks that it decided, one that was left to a person until that expired, one
+    that it could not read, and one for nobody.
+    """
     asyncio.run(_tasks(panel))
     return panel
 
@@ -108,6 +110,11 @@ async def _tasks(panel: Panel) -> None:
         await client.decide(
             Task(id="nobody", skill="alchemy", timeout_ms=60_000, input=prose.input)
         )
+        left = review("A joy.", "left-to-a-person")
+        person = left.policy.steps.add()
+        person.when.always = True
+        person.person.expires_ms = 500
+        await client.decide(left)
         writer = await client.log.writer()
         await (await writer.send(Outgoing(names.topic("tasks"), b"\xff\xff", b"unreadable")))
         told = await _feedback_on_a_choice(client, names)
@@ -116,10 +123,11 @@ async def _tasks(panel: Panel) -> None:
         for _ in range(ATTEMPTS_MAX):
             panel.processes.check()
             learned = "comitia_weights_version" in panel.scrape("learner")
-            if learned and "comitia_dead_letters" in panel.scrape("router"):
+            expired = "comitia_revisions" in panel.scrape("aggregator")
+            if learned and expired and "comitia_dead_letters" in panel.scrape("router"):
                 return
             await asyncio.sleep(0.5)
-        raise AssertionError("the unreadable task was not kept, or nothing was learned")
+        raise AssertionError("a task was not kept, nothing was learned, or a conflict stayed open")
     finally:
         await client.close()
 
@@ -179,7 +187,9 @@ def test_what_they_say_adds_up(live: Panel) -> None:
             if sample.name == name and labels.items() <= sample.labels.items()
         )
 
-    decided = total("aggregator", "comitia_decisions_total")
+    revised = total("aggregator", "comitia_revisions_total", comitia_outcome="expired")
+    assert revised == 1 and total("aggregator", "comitia_conflicts_open") == 0
+    decided = total("aggregator", "comitia_decisions_total") - revised
     assert decided >= 4
     stage = "comitia_task_stage_duration_seconds_count"
     assert total("aggregator", "comitia_task_duration_seconds_count") <= decided
