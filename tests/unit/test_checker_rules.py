@@ -10,10 +10,17 @@ import pytest
 
 from tests.chaos import checker
 from tests.chaos.checker import check
-from tests.unit.checker_bad_conflicts import BAD_CONFLICTS, escalated, settled, verdict
+from tests.unit.checker_bad_conflicts import (
+    BAD_CONFLICTS,
+    escalated,
+    settled,
+    stage_expired,
+    verdict,
+)
 from tests.unit.checker_bad_logs import BAD
 from tests.unit.checker_world import (
     AGENTS,
+    DEADLINE_MS,
     DECIDED_MS,
     LATER_MS,
     STATUS,
@@ -69,6 +76,11 @@ def test_a_conflict_that_is_settled_by_the_first_verdict_passes() -> None:
     world = settled(verdict(verdict(escalated()), "a"), by="ann")
     assert check(world.evidence).ok, check(world.evidence).violations
     assert check(settled(escalated(LATER_MS), expired=True).evidence).ok
+
+
+def test_a_task_of_stages_may_expire_with_a_stage_or_when_none_can_begin() -> None:
+    for world in (stage_expired(DECIDED_MS, DECIDED_MS - 1), stage_expired(DEADLINE_MS - 250)):
+        assert check(world.evidence).ok, check(world.evidence).violations
 
 
 def test_an_order_to_stop_finishes_the_work_of_every_panel() -> None:

@@ -15,6 +15,8 @@ BY_VOTE = ("DECIDED", "NO_QUORUM", "EXPIRED", "ESCALATED")
 REFUSALS = ("REJECTED", "NO_AGENT", "OVER_BUDGET")
 # An answer above this size counts as an abstention.
 ANSWER_BYTES_MAX = 256 * 1024
+# Of a staged task's time, the part that its stages leave to the decision of the whole.
+RESERVE_PART, RESERVE_MS_MAX = 20, 1_000
 # So begins what a decision adds when it had to leave its ballots' values out to fit.
 STRIPPED = "The values of ballots are left out"
 
@@ -73,9 +75,24 @@ def _panel(case: Case) -> None:
         first = winner.panel_id if winner is not None else "none"
         case.violated("decision.of-a-losing-panel", f"{named}, the first is {first}")
     if case.status == "EXPIRED" and winner is not None:
-        early = winner.deadline_ms - case.decision.at_ms
+        early = _due_ms(case, winner) - case.decision.at_ms
         if early > 0:
             case.violated("decision.too-early", f"{early} ms before the deadline")
+
+
+def _due_ms(case: Case, panel: Any) -> int:
+    """When at the earliest the task may have expired: at its deadline; one of stages when a stage
+    of it did, or at the time at which no stage can begin any more.
+    """
+    if not panel.task.policy.stages:
+        return int(panel.deadline_ms)
+    whole_ms = panel.deadline_ms - panel.task_appended_ms
+    due_ms = panel.deadline_ms - min(RESERVE_MS_MAX, whole_ms // RESERVE_PART)
+    for opened in case.task.stages:
+        for ended in case.history.of(opened.message.stage_opened.child_id).decisions:
+            if case.history.status(ended) == "EXPIRED":
+                due_ms = min(due_ms, ended.at_ms)
+    return int(due_ms)
 
 
 def _status(case: Case) -> None:
