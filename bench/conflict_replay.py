@@ -33,7 +33,7 @@ from bench.conflict_judge import (
     worth,
 )
 from bench.consensus_questions import Question
-from bench.reports import Figures, Goal, goal
+from bench.reports import Figures, Goal, goal, under
 from comitia.consensus.weights import SkillWeights
 from comitia.v1.step_pb2 import Condition
 
@@ -112,11 +112,7 @@ def goals(figures: Figures) -> list[Goal]:
     """What this project has set itself for both panels."""
     made = []
     for panel in ("strong", "all"):
-        found = {
-            name.split(": ", 1)[1]: value
-            for name, value in figures.items()
-            if name.startswith(f"llm_votes, {panel} ")
-        }
+        found = under(figures, f"llm_votes, {panel} ")
         said = f"llm_votes, {panel}: judge where {HEADLINE}"
         for other in ("no judge", "as many at random", "its word taken"):
             value = found.get(f"{HEADLINE} above {other}, at least")

@@ -20,7 +20,7 @@ import numpy as np
 
 from bench.consensus_judged import Judged
 from bench.consensus_questions import Question, among, panels, read
-from bench.reports import Figures, Goal, goal
+from bench.reports import Figures, Goal, goal, under
 from comitia.consensus import learned, learning, one_coin, plurality, weighted
 from comitia.consensus.ballots import Outcome
 from comitia.consensus.calibration import expected_calibration_error
@@ -58,11 +58,7 @@ def goals(figures: Figures) -> list[Goal]:
     """What this project has set itself for both panels."""
     made = []
     for panel in ("strong", "all"):
-        found = {
-            name.split(": ", 1)[1]: value
-            for name, value in figures.items()
-            if name.startswith(f"llm_votes {panel}")
-        }
+        found = under(figures, f"llm_votes {panel}")
         shuffled = found.get("learned, feedback shuffled above best agent, at most")
         for what in (
             "learned above best agent",

@@ -23,6 +23,13 @@ def quantiles(name: str, taken: Sequence[float]) -> Figures:
     return {f"{name} p50 ms": statistics.median(ordered), f"{name} p99 ms": p99}
 
 
+def under(figures: Mapping[str, float], prefix: str) -> Figures:
+    """The figures of one part of a run, by what their names say behind the first colon."""
+    return {
+        name.split(": ", 1)[1]: value for name, value in figures.items() if name.startswith(prefix)
+    }
+
+
 def goal(name: str, value: float | None, op: str, wanted: float) -> Goal:
     """A line of a report's goals; `value` None where it was not measured."""
     return {"name": name, "value": value, "op": op, "goal": wanted}

@@ -7,8 +7,15 @@ from collections.abc import Mapping, Sequence
 from comitia.v1 import policy_pb2 as policy
 from comitia.v1.policy_pb2 import Method
 
-# Kinds of AnswerFormat.
-KINDS = ("choice", "text", "number", "ranking", "json")
+# Kind of an AnswerFormat -> the kind of Value that it asks for.
+VALUE_KINDS: Mapping[str, str] = {
+    "choice": "option_id",
+    "text": "text",
+    "number": "number",
+    "ranking": "ranking",
+    "json": "json",
+}
+KINDS = tuple(VALUE_KINDS)
 
 FORMATS: Mapping[Method, tuple[str, ...]] = {
     policy.METHOD_UNSPECIFIED: KINDS,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from comitia.config import AggregatorSettings
 from comitia.errors import ConfigError
+from comitia.methods import VALUE_KINDS
 from comitia.ports import TopicSpec
 from comitia.runtime.codec import unframed
 from comitia.v1.command_pb2 import Command
@@ -21,7 +22,7 @@ from comitia.v1.panel_event_pb2 import PanelEvent
 from comitia.v1.value_pb2 import Value
 from comitia.v1.verdict_pb2 import Verdict
 from comitia_aggregator.conflict import BECAUSE_BYTES_MAX, BY_BYTES_MAX, REFUSED
-from comitia_aggregator.values import KIND, key_of, options_of
+from comitia_aggregator.values import key_of, options_of
 from comitia_cli.client.decisions import Found
 from comitia_cli.client.records import Feed, decode, partitions_of
 from comitia_cli.client.sending import publish_one
@@ -90,7 +91,7 @@ def verdict_on(found: Sequence[Found], word: Word, now_ms: int) -> Verdict:
 
 def read_value(text: str, answer_format: AnswerFormat) -> Value:
     """A value as the task asks for it. ConfigError says what to write instead."""
-    kind = KIND[answer_format.WhichOneof("kind") or "text"]
+    kind = VALUE_KINDS[answer_format.WhichOneof("kind") or "text"]
     try:
         value = value_of(kind, text)
         key_of(value, answer_format)

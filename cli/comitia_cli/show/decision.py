@@ -9,7 +9,7 @@ from rich.text import Text
 
 from comitia.v1.decision_pb2 import Decision, DecisionStatus
 from comitia.v1.policy_pb2 import Method
-from comitia_aggregator.ladder import VOTE
+from comitia_aggregator.result import VOTE
 from comitia_cli.client.settling import settled_words
 from comitia_cli.show.ballots import ballot_table, dissent_view
 from comitia_cli.show.conflicts import escalation_view

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -22,6 +22,7 @@ from comitia.v1.agent_card_pb2 import AgentCard
 from comitia.v1.answer_pb2 import ModelRef
 from comitia.v1.format_pb2 import FormatKind
 from comitia.v1.input_pb2 import InputKind
+from comitia.yaml_maps import NothingTwice
 from comitia_agent.blocks import Block, Choice, Generated, Nearest, Text, Written
 
 SKILL = r"^[A-Za-z0-9._:-]{1,64}$"
@@ -156,17 +157,10 @@ def read_cards(paths: Sequence[Path]) -> list[AgentProfile]:
     return profiles
 
 
-class _Plain(yaml.BaseLoader):
+class _Plain(NothingTwice, yaml.BaseLoader):
     """Keeps every scalar as text, so that options named yes, no or 1 stay what they are; the
     model converts the rest.
     """
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
-        if twice:
-            raise yaml.YAMLError(f"{twice[0]!r} stands twice in one mapping{node.start_mark}")
-        return super().construct_mapping(node, deep)
 
 
 def _in_words(error: ValidationError) -> str:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from comitia.policy.schema import properties
 from comitia.ports import Model, Usage
 from comitia.v1.answer_pb2 import Answer, Utility
 from comitia.v1.task_pb2 import Task
@@ -37,21 +38,15 @@ class Issues:
 
 def issues_of(schema: str) -> Issues:
     """Of a JSON schema; none where it cannot be read, or has more options than are told."""
-    try:
-        parsed = json.loads(schema)
-    except (ValueError, RecursionError):
-        parsed = None
-    properties = parsed.get("properties") if isinstance(parsed, dict) else None
-    if not isinstance(properties, dict):
-        return Issues({}, whole=False)
+    asked = properties(schema)
     found = {
         name: tuple(_text(option) for option in one["enum"])
-        for name, one in properties.items()
+        for name, one in asked.items()
         if isinstance(one, dict) and isinstance(one.get("enum"), list) and one["enum"]
     }
     if sum(map(len, found.values())) > OPTIONS_MAX:
         return Issues({}, whole=False)
-    return Issues(found, whole=len(found) == len(properties) > 0)
+    return Issues(found, whole=len(found) == len(asked) > 0)
 
 
 def negotiates(task: Task) -> bool:

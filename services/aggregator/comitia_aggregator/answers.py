@@ -55,16 +55,11 @@ def hold(state: TaskState, answer: Answer, append_ms: int, rules: Rules) -> Drop
     """Keep an answer that precedes its panel, until the deadline that it carries; the first of an
     assignment only.
     """
-    if len(state.early) >= rules.early_max:
-        return dropped("TOO_MANY")
-    if any(one.assignment_id == answer.assignment_id for one in state.early):
-        return dropped("DUPLICATE")
-    kept = keep(answer, append_ms, rules)
-    state.early = (*state.early, kept)
-    state.size_bytes += len(kept.answer) + ENTRY_BYTES
-    until = answer.deadline_ms if answer.deadline_ms > 0 else append_ms + rules.keep_ms
-    wait_until(state, min(until, append_ms + rules.timeout_ms_max))
-    return ()
+    refused = _keep_early(state, keep(answer, append_ms, rules), rules)
+    if not refused:
+        until = answer.deadline_ms if answer.deadline_ms > 0 else append_ms + rules.keep_ms
+        wait_until(state, min(until, append_ms + rules.timeout_ms_max))
+    return refused
 
 
 def wait_until(state: TaskState, until_ms: int) -> None:
@@ -77,8 +72,12 @@ def count(state: TaskState, panel: PanelOpened, answer: Kept, rules: Rules) -> D
     came in time.
     """
     position = listed(panel, answer.assignment_id)
+    if position is None and panel.task.policy.steps:
+        # Inboxes are read before a round's opening is committed, so its first answers may stand
+        # before it in the log.
+        return _keep_early(state, answer, rules)
     if position is None:
-        return _await_round(state, panel, answer, rules)
+        return dropped("UNLISTED")
     if position in state.answers or position in state.late:
         return dropped("DUPLICATE")
     if answer.append_ms > _until_ms(state, panel, position):
@@ -90,12 +89,8 @@ def count(state: TaskState, panel: PanelOpened, answer: Kept, rules: Rules) -> D
     return ()
 
 
-def _await_round(state: TaskState, panel: PanelOpened, answer: Kept, rules: Rules) -> Dropped:
-    """Where steps follow: inboxes are read before a round's opening is committed, so its first
-    answers may stand before it in the log.
-    """
-    if not panel.task.policy.steps:
-        return dropped("UNLISTED")
+def _keep_early(state: TaskState, answer: Kept, rules: Rules) -> Dropped:
+    """Hold an answer until its panel, or its round, is opened."""
     if len(state.early) >= rules.early_max:
         return dropped("TOO_MANY")
     if any(one.assignment_id == answer.assignment_id for one in state.early):

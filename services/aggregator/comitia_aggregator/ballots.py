@@ -15,7 +15,7 @@ from comitia.v1.decision_pb2 import Ballot
 from comitia.v1.format_pb2 import AnswerFormat
 from comitia.v1.panel_event_pb2 import PanelOpened, Seat
 from comitia.v1.policy_pb2 import METHOD_ATTENTION
-from comitia_aggregator.state import Round, TaskState, ballot_of
+from comitia_aggregator.state import Round, TaskState, ballot_of, spans
 from comitia_aggregator.values import key_of
 
 # Whose vectors, and the cosine of an answer with the question, [-1, 1].
@@ -30,13 +30,12 @@ Place = tuple[int, int]
 def cast(state: TaskState, panel: PanelOpened) -> list[Ballot]:
     """The ballots of every round that was opened, in no particular order."""
     seats = {seat.seat: seat for seat in panel.seats}
-    end = state.rounds[0].first if state.rounds else len(panel.assignments)
-    found = list(_answered(state, panel, seats, range(end)))
+    vote, *later = spans(state, panel)
+    found = list(_answered(state, panel, seats, vote))
+    if not later:
+        return found
     stands = {(ballot.seat, ballot.sample): ballot for ballot in found}
-    for number, opened in enumerate(state.rounds):
-        following = state.rounds[number + 1 :]
-        end = following[0].first if following else len(panel.assignments)
-        here = range(opened.first, end)
+    for opened, here in zip(state.rounds, later, strict=True):
         step = panel.task.policy.steps[opened.step]
         if step.WhichOneof("kind") == "judge":
             picked = list(_answered(state, panel, seats, here))
@@ -44,7 +43,7 @@ def cast(state: TaskState, panel: PanelOpened) -> list[Ballot]:
                 _among(picked, found, panel.task.format)
             found += picked
         else:
-            said = _deliberated(state, panel, opened, (here, stands))
+            said = _deliberated(state, panel, seats, (opened, here, stands))
             stands |= {(ballot.seat, ballot.sample): ballot for ballot in said}
             found += said
     return found
@@ -88,12 +87,13 @@ def _answered(
 def _deliberated(
     state: TaskState,
     panel: PanelOpened,
-    opened: Round,
-    round_before: tuple[range, Mapping[Place, Ballot]],
+    seats: Mapping[int, Seat],
+    held: tuple[Round, range, Mapping[Place, Ballot]],
 ) -> list[Ballot]:
-    """A ballot for every seat that has answered in this round or before it."""
-    positions, stands = round_before
-    seats = {seat.seat: seat for seat in panel.seats}
+    """A ballot for every seat that has answered in this round or before it. `held`: the round,
+    where its assignments stand, and what each seat had said until then.
+    """
+    opened, positions, stands = held
     found = []
     for position in positions:
         listed = panel.assignments[position]

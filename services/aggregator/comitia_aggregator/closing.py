@@ -10,7 +10,7 @@ from comitia.v1.panel_event_pb2 import ListedAssignment, PanelOpened
 from comitia_aggregator import decision
 from comitia_aggregator.decision import Close
 from comitia_aggregator.methods import WEIGHING, method_of
-from comitia_aggregator.state import Rules, TaskState
+from comitia_aggregator.state import Rules, TaskState, spans
 from comitia_aggregator.tally import Tally, settled, sure_enough
 
 # While more assignments than this are open, the vote is looked at once for so many answers: each
@@ -36,8 +36,7 @@ def _awaited(state: TaskState, panel: PanelOpened) -> list[tuple[int, ListedAssi
     """The assignments that are waited for, with their positions in the listing: those of the last
     round that was opened.
     """
-    first = state.rounds[-1].first if state.rounds else 0
-    listed = list(enumerate(panel.assignments))[first:]
+    listed = [(position, panel.assignments[position]) for position in spans(state, panel)[-1]]
     if panel.task.policy.wait_for_all:
         return listed
     shadows = {seat.seat for seat in panel.seats if seat.shadow}

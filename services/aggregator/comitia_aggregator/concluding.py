@@ -3,6 +3,7 @@ decision with what the last step has left, how each step went, and, for a person
 to settle it out. Pure.
 """
 
+from comitia.policy.check import EXPIRES_MS_MAX
 from comitia.v1.decision_pb2 import (
     DECISION_STATUS_DECIDED,
     DECISION_STATUS_ESCALATED,
@@ -23,7 +24,6 @@ from comitia_aggregator.state import cut
 from comitia_aggregator.tally import Tally
 
 EXPIRES_MS = 7 * 24 * 3_600_000
-EXPIRES_MS_MAX = 30 * 24 * 3_600_000
 INPUT_BYTES_MAX = 64 * 1024
 CANDIDATES_MAX = 32
 

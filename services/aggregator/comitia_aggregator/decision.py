@@ -23,11 +23,11 @@ from comitia.v1.decision_pb2 import (
 from comitia.v1.panel_event_pb2 import PanelOpened
 from comitia_aggregator import explain
 from comitia_aggregator.ballots import cast, nearness
+from comitia_aggregator.result import VOTE
 from comitia_aggregator.state import Rules, TaskState, cut
 from comitia_aggregator.tally import Tally, tally
 from comitia_aggregator.values import options_of
 
-VOTE = "vote"
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 
 

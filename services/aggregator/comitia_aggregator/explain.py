@@ -10,6 +10,7 @@ from comitia.v1.policy_pb2 import METHOD_ATTENTION, METHOD_UNSPECIFIED, Method
 from comitia.v1.task_pb2 import Task
 from comitia.v1.value_pb2 import Value
 from comitia_aggregator.methods import ROWS, WEIGHING
+from comitia_aggregator.result import VOTE
 from comitia_aggregator.tally import Tally
 
 NAMES_MAX = 8
@@ -67,7 +68,7 @@ def walk(decision: Decision) -> Iterable[str]:
         yield f"Their former answer stands: {names(kept)}."
     if decision.HasField("escalation"):
         yield "It is left to a person."
-    elif decision.HasField("value") and decision.decided_by != "vote":
+    elif decision.HasField("value") and decision.decided_by != VOTE:
         yield f"Decided by {decision.decided_by}: {shown(decision.value)}."
 
 

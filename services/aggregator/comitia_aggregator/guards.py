@@ -12,6 +12,7 @@ import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from comitia.policy.schema import tokens
 from comitia.v1.rule_pb2 import NumericBounds
 from comitia.v1.value_pb2 import Value
 
@@ -76,16 +77,15 @@ def _at(node: object, pointer: str) -> object:
     """What a JSON pointer names, None where it names nothing."""
     if not pointer:
         return node
-    first, *tokens = pointer.split("/")
+    first, *names = tokens(pointer)
     if first:
         return None
-    for token in tokens:
-        name = token.replace("~1", "/").replace("~0", "~")
+    for name in names:
         if isinstance(node, _Members):
             # The last of several, as most readers of JSON take it.
             node = dict(node).get(name)
-        elif isinstance(node, list) and _is_index(token) and int(token) < len(node):
-            node = node[int(token)]
+        elif isinstance(node, list) and _is_index(name) and int(name) < len(node):
+            node = node[int(name)]
         else:
             return None
     return node

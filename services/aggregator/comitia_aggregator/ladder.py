@@ -25,11 +25,9 @@ from comitia_aggregator.opening import (
     positions_of,
     used_tokens,
 )
-from comitia_aggregator.result import Result, result_of
+from comitia_aggregator.result import VOTE, Result, result_of
 from comitia_aggregator.state import Rules, TaskState
 from comitia_aggregator.tally import Tally
-
-VOTE = "vote"
 
 
 @value

@@ -6,7 +6,7 @@ Who is asked, and what each is shown of the others' answers, follows from the po
 so far. The event carries the ladder up to here, so that whoever folds it later knows as much.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from comitia.effects import Effect, Publish
 from comitia.policy.times import round_deadline_ms
@@ -15,16 +15,27 @@ from comitia.v1.assignment_pb2 import Assignment, PeerAnswer
 from comitia.v1.decision_pb2 import Ballot, StepRecord
 from comitia.v1.panel_event_pb2 import ListedAssignment, PanelEvent, PanelOpened, Seat
 from comitia.v1.policy_pb2 import Policy
-from comitia.v1.step_pb2 import PEERS_ANONYMOUS, PEERS_NONE, PEERS_OPPONENTS, Judge, Step
+from comitia.v1.step_pb2 import (
+    PEERS_ANONYMOUS,
+    PEERS_NONE,
+    PEERS_OPPONENTS,
+    Deliberation,
+    Judge,
+    Step,
+)
 from comitia.v1.task_pb2 import PRIORITY_HIGH
 from comitia.values import value
-from comitia_aggregator.ballots import judges
-from comitia_aggregator.state import Rules, TaskState, cut
+from comitia_aggregator.ballots import Place, judges
+from comitia_aggregator.state import Rules, TaskState, cut, spans
 from comitia_aggregator.tally import Tally
 
 PEERS_DEFAULT = 8
 # Of all peers' answers in one assignment: what fits an inbox beside the task.
 PEERS_BYTES_MAX = 1024 * 1024
+
+
+# What each of the panel's members said last, and its key; None where it counts for no value.
+Last = Mapping[Place, tuple[Ballot, str | None]]
 
 
 class CannotOpen(Exception):
@@ -116,24 +127,22 @@ def used_tokens(state: TaskState, positions: range) -> int:
 
 def positions_of(state: TaskState, panel: PanelOpened, step: int) -> range:
     """Where the assignments of a step's rounds stand in the listing."""
-    rounds = [opened for opened in state.rounds if opened.step == step]
-    if not rounds:
-        return range(0)
-    after = [opened.first for opened in state.rounds if opened.step > step]
-    return range(rounds[0].first, min(after, default=len(panel.assignments)))
+    later = zip(state.rounds, spans(state, panel)[1:], strict=True)
+    found = [span for opened, span in later if opened.step == step]
+    return range(found[0].start, found[-1].stop) if found else range(0)
 
 
 def _places(panel: PanelOpened, step: Step, counted: Tally, rules: Rules) -> list[_Place]:
     if step.WhichOneof("kind") == "judge":
         return _judges(panel, step, counted, rules)
     members = [seat for seat in panel.seats if not seat.step and not seat.shadow]
-    last = _last(counted.ballots)
+    last = _last(counted)
     places = []
     for seat in members:
-        peers = _peers(seat.seat, step, counted, rules)
+        peers = _peers(seat.seat, step.deliberation, last, counted.outcome.shares, rules)
         for sample in range(panel.task.policy.samples or 1):
             own = last.get((seat.seat, sample))
-            previous = _shown(own, rules) if own is not None else None
+            previous = _shown(own[0], rules) if own is not None else None
             places.append(_Place(seat, sample, peers, previous))
     if not places:
         raise CannotOpen("the panel has nobody who could answer again")
@@ -168,28 +177,24 @@ def _candidates(counted: Tally, rules: Rules) -> list[PeerAnswer]:
     return _bounded(found.values())
 
 
-def _peers(seat: int, step: Step, counted: Tally, rules: Rules) -> tuple[PeerAnswer, ...]:
+def _peers(
+    seat: int, talk: Deliberation, last: Last, shares: Mapping[str, float], rules: Rules
+) -> tuple[PeerAnswer, ...]:
     """What the others of the panel said last, as the step wants it shown to this seat."""
-    kind = step.deliberation.peers
+    kind = talk.peers
     if kind == PEERS_NONE:
         return ()
-    keys = {
-        id(ballot): vote.choice
-        for ballot, vote in zip(counted.ballots, counted.counted.ballots, strict=True)
-    }
-    last = _last(counted.ballots)
-    own = {keys[id(ballot)] for (number, _), ballot in last.items() if number == seat}
-    others: dict[int, Ballot] = {}
-    for (number, _), ballot in sorted(last.items()):
-        if number != seat and keys[id(ballot)] is not None:
-            others.setdefault(number, ballot)
+    own = {key for (number, _), (_, key) in last.items() if number == seat}
+    others: dict[int, tuple[Ballot, str]] = {}
+    for (number, _), (ballot, key) in sorted(last.items()):
+        if number != seat and key is not None:
+            others.setdefault(number, (ballot, key))
     shown = list(others.values())
     if kind == PEERS_OPPONENTS:
-        shares = counted.outcome.shares
-        shown = [ballot for ballot in shown if keys[id(ballot)] not in own]
-        shown.sort(key=lambda ballot: -shares.get(keys[id(ballot)] or "", 0.0))
+        shown = [one for one in shown if one[1] not in own]
+        shown.sort(key=lambda one: -shares.get(one[1], 0.0))
     peers = []
-    for ballot in shown[: step.deliberation.peers_max or PEERS_DEFAULT]:
+    for ballot, _ in shown[: talk.peers_max or PEERS_DEFAULT]:
         answer = _shown(ballot, rules)
         if kind == PEERS_ANONYMOUS:
             answer.agent = ""
@@ -197,15 +202,14 @@ def _peers(seat: int, step: Step, counted: Tally, rules: Rules) -> tuple[PeerAns
     return tuple(_bounded(peers))
 
 
-def _last(ballots: Sequence[Ballot]) -> Mapping[tuple[int, int], Ballot]:
-    """(seat, sample) of the panel's members -> what it said last."""
-    found: dict[tuple[int, int], Ballot] = {}
-    for ballot in ballots:
+def _last(counted: Tally) -> Last:
+    found: dict[Place, tuple[Ballot, str | None]] = {}
+    for ballot, vote in zip(counted.ballots, counted.counted.ballots, strict=True):
         place = (ballot.seat, ballot.sample)
         if judges(ballot):
             continue
-        if place not in found or found[place].round < ballot.round:
-            found[place] = ballot
+        if place not in found or found[place][0].round < ballot.round:
+            found[place] = (ballot, vote.choice)
     return found
 
 
@@ -253,7 +257,7 @@ def _affordable(state: TaskState, panel: PanelOpened, ask: Ask, count: int) -> i
         )
     if not limits:
         return 0
-    first = range(state.rounds[0].first if state.rounds else len(panel.assignments))
+    first = spans(state, panel)[0]
     answered = sum(position in state.answers for position in first)
     needed = used_tokens(state, first) * count // max(1, answered)
     left = min(limits)

@@ -10,13 +10,16 @@ from comitia.v1.value_pb2 import Value
 from comitia.values import value
 from comitia_aggregator.tally import Tally
 
+# As a decision's `decided_by` names the first vote.
+VOTE = "vote"
+
 
 @value
 class Result:
     """`winner`: key of the value that leads alone, None where none does. `shares`: key -> share of
     the whole weight, [0, 1]. `values`: key -> the value. `margin`: of the winner, [0, 1].
     `probability`: that it is right, calibrated; None where nothing is. `quorate`: enough voted.
-    `by`: the step that left this, "vote" for the first. `to_person`: why a person is asked, ""
+    `by`: the step that left this, VOTE for the first. `to_person`: why a person is asked, ""
     where none is.
     """
 

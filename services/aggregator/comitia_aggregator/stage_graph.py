@@ -6,23 +6,17 @@ No stage is entered more often than its policy says, so every walk ends.
 
 from collections.abc import Mapping
 
+from comitia.policy.graph import ENTRIES_MAX, format_of
 from comitia.v1.format_pb2 import AnswerFormat
 from comitia.v1.policy_pb2 import Branch, Stage
 from comitia.v1.task_pb2 import Task
 from comitia.v1.value_pb2 import Value
 from comitia_aggregator.values import key_of
 
-ENTRIES_MAX = 8
-
 
 def stage_of(task: Task, name: str) -> Stage | None:
     """The stage of that name; None where the task has no such."""
     return next((stage for stage in task.policy.stages if stage.name == name), None)
-
-
-def format_of(task: Task, stage: Stage) -> AnswerFormat:
-    """What an answer of the stage looks like."""
-    return stage.format if stage.HasField("format") else task.format
 
 
 def onward(
@@ -34,7 +28,7 @@ def onward(
     """
     full: list[str] = []
     for branch in stage.next:
-        if not _fits(branch, value, format_of(task, stage)):
+        if not _fits(branch, value, format_of(stage, task.format)):
             continue
         if not branch.stage or _has_room(task, branch.stage, entered):
             return branch.stage, tuple(full)

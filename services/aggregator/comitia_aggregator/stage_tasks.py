@@ -9,6 +9,7 @@ is not read as a template again.
 import re
 from collections.abc import Mapping, Sequence
 
+from comitia.policy.graph import format_of
 from comitia.v1.decision_pb2 import StageRecord
 from comitia.v1.format_pb2 import AnswerFormat
 from comitia.v1.input_pb2 import Input
@@ -16,7 +17,7 @@ from comitia.v1.panel_event_pb2 import PanelOpened
 from comitia.v1.policy_pb2 import Stage
 from comitia.v1.task_pb2 import Budget, Task
 from comitia.v1.value_pb2 import Value
-from comitia_aggregator.stage_graph import format_of, stage_of
+from comitia_aggregator.stage_graph import stage_of
 from comitia_aggregator.state import KIB
 from comitia_aggregator.values import options_of
 
@@ -67,7 +68,7 @@ def child_of(
         stage=stage.name,
         skill=stage.skill or parent.skill,
         input=_input(parent, stage, records),
-        format=format_of(parent, stage),
+        format=format_of(stage, parent.format),
         timeout_ms=min(stage.timeout_ms, left_ms) if stage.HasField("timeout_ms") else left_ms,
         priority=parent.priority,
         budget=_budget(parent.budget, records),
@@ -142,7 +143,7 @@ def _asked(given: Input) -> str:
 
 def _text(record: StageRecord, parent: Task) -> str:
     stage = stage_of(parent, record.stage)
-    return text_of(record.value, format_of(parent, stage) if stage else parent.format)
+    return text_of(record.value, format_of(stage, parent.format) if stage else parent.format)
 
 
 def text_of(value: Value, answer_format: AnswerFormat) -> str:

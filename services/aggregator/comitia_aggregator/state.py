@@ -8,6 +8,7 @@ task may wait for an hour.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from comitia.consensus.attention import similarity
 from comitia.consensus.weights import JUDGE, SkillWeights
@@ -143,6 +144,12 @@ class TaskState:
     conflict: bytes = b""
     settled: bytes = b""
     staged: Staged | None = None
+
+
+def spans(state: TaskState, panel: PanelOpened) -> list[range]:
+    """Where the assignments of the first vote, and of each round after it, stand in the listing."""
+    begun = (0, *(opened.first for opened in state.rounds), len(panel.assignments))
+    return [range(first, end) for first, end in pairwise(begun)]
 
 
 def digest_of(task: Task) -> bytes:

@@ -10,17 +10,9 @@ import json
 from collections.abc import Sequence
 
 from comitia.consensus.keys import json_key, number_key, passage_key, ranking_key, text_key
+from comitia.methods import VALUE_KINDS
 from comitia.v1.format_pb2 import AnswerFormat, NumberFormat, Option
 from comitia.v1.value_pb2 import Ranking, Tier, Value
-
-# Format's kind -> the kind of value that it asks for.
-KIND = {
-    "choice": "option_id",
-    "text": "text",
-    "number": "number",
-    "ranking": "ranking",
-    "json": "json",
-}
 
 
 def key_of(value: Value, answer_format: AnswerFormat, *, as_written: bool = False) -> str:
@@ -29,8 +21,9 @@ def key_of(value: Value, answer_format: AnswerFormat, *, as_written: bool = Fals
     """
     asked = answer_format.WhichOneof("kind") or "text"
     given = value.WhichOneof("kind")
-    if given != KIND[asked]:
-        raise ValueError(f"the answer holds {given or 'no value'}, the task asks for {KIND[asked]}")
+    wanted = VALUE_KINDS[asked]
+    if given != wanted:
+        raise ValueError(f"the answer holds {given or 'no value'}, the task asks for {wanted}")
     if asked == "choice":
         if value.option_id not in [option.id for option in answer_format.choice.options]:
             raise ValueError(f"{value.option_id[:128]!r} is none of the options")

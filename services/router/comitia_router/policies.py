@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from comitia.methods import FORMATS, calibrates, methods_of, takes
 from comitia.policy.check import ladder_problems
-from comitia.policy.graph import stages_problems
+from comitia.policy.graph import format_of, stages_problems
 from comitia.v1.format_pb2 import AnswerFormat
 from comitia.v1.policy_pb2 import SELECTION_BROADCAST, Method, Policy, Selection
 from comitia_router.limits import Limits
@@ -29,7 +29,7 @@ def policy_problems(
     yield from ladder_problems(policy, asked, where)
     yield from stages_problems(policy, asked, where)
     for number, stage in enumerate(policy.stages):
-        own = stage.format if stage.HasField("format") else given
+        own = format_of(stage, given)
         yield from _panel(stage.policy, own, limits, f"{where}.stages[{number}].policy")
 
 

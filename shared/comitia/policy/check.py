@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from comitia.methods import VALUE_KINDS
 from comitia.policy.check_rules import rules_problems
 from comitia.policy.names import duplicates, name_problem, one_of
 from comitia.policy.schema import enumerated
@@ -28,14 +29,6 @@ OFFERS_MAX = 1_000
 JUDGES_MAX = 5
 EXPIRES_MS_MAX = 30 * 24 * 3_600_000
 ROLES = ("solver", "critic", "expert", "summariser")
-# Kind of a format -> kind of a value of it.
-VALUES = {
-    "choice": "option_id",
-    "text": "text",
-    "number": "number",
-    "ranking": "ranking",
-    "json": "json",
-}
 
 
 def ladder_problems(
@@ -154,9 +147,10 @@ def _expiry(step: Step, given: AnswerFormat | None, where: str) -> Iterator[str]
 def value_problem(where: str, value: Value, given: AnswerFormat) -> Iterator[str]:
     """What is wrong with a value that stands for an answer."""
     kind = given.WhichOneof("kind") or "text"
-    if value.WhichOneof("kind") != VALUES[kind]:
+    wanted = VALUE_KINDS[kind]
+    if value.WhichOneof("kind") != wanted:
         yield (
-            f"{where}: it is {value.WhichOneof('kind') or 'empty'}, answers are {VALUES[kind]}; "
+            f"{where}: it is {value.WhichOneof('kind') or 'empty'}, answers are {wanted}; "
             "give one of their kind"
         )
     elif kind == "choice":

@@ -2,7 +2,6 @@
 sentences about what to change out.
 """
 
-import json
 from collections.abc import Iterator
 
 from comitia.policy.names import duplicates, name_problem, one_of
@@ -101,17 +100,8 @@ def _bounds(rule: Rule, given: AnswerFormat | None, where: str) -> Iterator[str]
         yield f"{where}.field: the answer is the number itself; leave it out"
     elif kind == "json" and not bounds.field:
         yield f"{where}.field: say where in the JSON answer the number stands, such as '/total'"
-    elif kind == "json" and _readable(given) and not has(given.json.schema, bounds.field):
+    elif kind == "json" and not has(given.json.schema, bounds.field):
         yield (
             f"{where}.field: the schema of the answers has nothing at {bounds.field!r}; name a "
             "property of format.json.schema"
         )
-
-
-def _readable(given: AnswerFormat) -> bool:
-    """Whether the schema is JSON: else the format's own check says so."""
-    try:
-        json.loads(given.json.schema or "{}")
-    except ValueError:
-        return False
-    return True

@@ -8,7 +8,7 @@ and not first with a task.
 """
 
 import re
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 from comitia.errors import ConfigError
 from comitia.v1.format_pb2 import AnswerFormat
 from comitia.v1.policy_pb2 import Policy
+from comitia.yaml_maps import NothingTwice
 
 SUFFIXES = (".yaml", ".yml")
 BYTES_MAX = 256 * 1024
@@ -88,17 +89,8 @@ def _in_words(error: Exception) -> str:
     return f"{said}; use one of {', '.join(snake)}"
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: nothing stands twice in one mapping, and only true and false are no
-    text.
-    """
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
-        if twice:
-            raise yaml.YAMLError(f"{twice[0]!r} stands twice in one mapping{node.start_mark}")
-        return super().construct_mapping(node, deep)
+class _Loader(NothingTwice, yaml.SafeLoader):
+    """YAML as people mean it: only true and false are no text."""
 
 
 _Loader.yaml_implicit_resolvers = {

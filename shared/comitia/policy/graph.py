@@ -7,6 +7,7 @@ a stage that stands on a cycle says how often it is entered at most.
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from comitia.policy.check import ladder_problems, value_problem
 from comitia.policy.names import duplicates, name_problem
@@ -19,6 +20,7 @@ ENTRIES_MAX = 8
 # Beside `stages` a policy of stages has none of these.
 ALONE = ("quorum", "method", "samples", "selection", "seats_max", "wait_for_all",
          "probability_target", "steps", "vote_timeout_ms", "roles")  # fmt: skip
+F = TypeVar("F", bound=AnswerFormat | None)
 _PLACE = re.compile(r"\{([a-z0-9-]+)\}")
 
 
@@ -57,7 +59,7 @@ def _stage(
             yield (
                 f"{where}.input: there is no stage {place!r}; use {{input}} or the name of a stage"
             )
-    given = stage.format if stage.HasField("format") else task_format
+    given = format_of(stage, task_format)
     if stage.policy.stages:
         yield f"{where}.policy.stages: a stage is one panel; list its stages beside it"
     yield from ladder_problems(stage.policy, given, f"{where}.policy", stage=True)
@@ -72,6 +74,11 @@ def _stage(
         for place, value in enumerate(branch.values):
             if given is not None:
                 yield from value_problem(f"{at}.values[{place}]", value, given)
+
+
+def format_of(stage: Stage, task_format: F) -> AnswerFormat | F:
+    """What an answer of the stage looks like; that of the task where it does not say."""
+    return stage.format if stage.HasField("format") else task_format
 
 
 def _after(stages: Sequence[Stage]) -> dict[str, list[str]]:

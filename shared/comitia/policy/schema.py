@@ -1,5 +1,5 @@
 """What a JSON schema says of the properties of an answer. Schema text in, names out; a text that is
-no schema has none, which the check of the format itself tells.
+no schema says nothing, which the check of the format itself tells.
 """
 
 import json
@@ -18,21 +18,17 @@ def enumerated(schema: str) -> dict[str, list[str]]:
 
 def properties(schema: str) -> dict[str, Any]:
     """Property -> its own schema, of an answer that is an object."""
-    try:
-        parsed = json.loads(schema or "{}")
-    except ValueError:
-        return {}
+    parsed = _parsed(schema)
     found = parsed.get("properties") if isinstance(parsed, dict) else None
     return found if isinstance(found, dict) else {}
 
 
 def has(schema: str, pointer: str) -> bool:
-    """Whether the schema knows what the JSON pointer (RFC 6901) names. Where it lists no properties
-    anything may stand there.
+    """Whether the schema knows what the JSON pointer names. Where it lists no properties anything
+    may stand there.
     """
-    node: Any = json.loads(schema or "{}")
-    for part in pointer.split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
+    node = _parsed(schema)
+    for name in tokens(pointer)[1:]:
         if not isinstance(node, dict):
             return True
         if isinstance(node.get("properties"), dict):
@@ -44,3 +40,18 @@ def has(schema: str, pointer: str) -> bool:
         else:
             return True
     return True
+
+
+def tokens(pointer: str) -> list[str]:
+    """The reference tokens of a JSON pointer (RFC 6901); before the first slash stands "" where it
+    is one.
+    """
+    return [one.replace("~1", "/").replace("~0", "~") for one in pointer.split("/")]
+
+
+def _parsed(schema: str) -> Any:
+    """None where it is no JSON, or nested too deep to be read."""
+    try:
+        return json.loads(schema or "{}")
+    except (ValueError, RecursionError):
+        return None
