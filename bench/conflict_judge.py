@@ -26,6 +26,7 @@ from bench.consensus_llm_votes import GOLD, agreement
 from bench.consensus_questions import COVERAGE_MIN, Question, read
 from comitia.consensus import learned, learning
 from comitia.consensus.ballots import Ballot, Outcome
+from comitia.consensus.calibration import expected_calibration_error
 from comitia.consensus.weights import JUDGE, SkillWeights, voter_in
 from comitia.v1.step_pb2 import Condition
 from comitia_aggregator.ladder import holds
@@ -80,6 +81,15 @@ class Worth:
         """Where a judge's step of this condition is taken: bool[cases]."""
         held = np.array([bool(holds(when, result)) for result in map(_result, self.votes)])
         return held & self.can_ask
+
+    def calibration_error(self) -> float:
+        """Of the first vote's stated probabilities, [0, 1]: see `expected_calibration_error`."""
+        said, came = [], []
+        for vote, credit in zip(self.votes, self.first.tolist(), strict=True):
+            if vote.winner is not None and vote.probability is not None:
+                said.append(vote.probability)
+                came.append(credit > 0)
+        return expected_calibration_error(said, came)
 
 
 def seated(file: Path) -> tuple[list[Question], list[str]]:
@@ -152,10 +162,10 @@ def taught(cases: Sequence[Case], *, with_judge: bool) -> SkillWeights:
     return learning.fit([one.example() for one in heard], agreement(heard), usual)
 
 
-def worth(cases: Sequence[Case], first: SkillWeights, after: SkillWeights, court: Court) -> Worth:
-    """`first` and `after`: what the first vote and the one with the judge are weighed by."""
-    votes = [_vote(one.alone, first) for one in cases]
-    seconds = [None if one.judged is None else _vote(one.judged, after) for one in cases]
+def worth(cases: Sequence[Case], weights: SkillWeights, court: Court) -> Worth:
+    """What the votes are worth, each weighed as the aggregator weighs it."""
+    votes = [_vote(one.alone, weights) for one in cases]
+    seconds = [None if one.judged is None else _vote(one.judged, weights) for one in cases]
     credits, later, truth = [], [], []
     for one, vote, second in zip(cases, votes, seconds, strict=True):
         credits.append(one.alone.credit(vote))
@@ -178,7 +188,8 @@ def worth(cases: Sequence[Case], first: SkillWeights, after: SkillWeights, court
 
 
 def _vote(question: Question, weights: SkillWeights) -> Outcome:
-    return learned.decide(question.votes.values(), question.options, weights)
+    cast = [voter for voter, ballot in question.votes.items() if ballot.choice is not None]
+    return learned.decide(question.votes.values(), question.options, weights.among(cast))
 
 
 def _result(outcome: Outcome) -> Result:

@@ -5,15 +5,15 @@ In: DIR/llm_votes/votes.csv (see `consensus_questions`) and seeds. Out: for each
 accuracy against calls (answers asked a task: the panel's, and the judge's where it is asked), with
 95 % intervals by bootstrap over questions, paired, all seeds of a question together.
 
-Each seed draws gold, whose answers are fed back with the panel's votes and the judge's: one fit of
-the learner's own code weighs them all, the judge as one voter more, and is used for both votes, as
-the services do. `conflict_judge` says who judges and who sits. Beside it: the panel whose weights
-know no judge; the judge asked always; its word taken for the decision wherever it is asked; a judge
-that only picks among the panel's answers; a first vote by weights of its own; as many questions
-asked at random.
+Each seed draws gold, whose answers are fed back with the panel's votes and the judge's: as in the
+services, one fit of the learner's own code weighs them all, the judge as one voter more, and one
+without the judge weighs the first vote. `conflict_judge` says who judges and who sits. Beside it:
+no judge; the judge asked always; its word taken for the decision wherever it is asked; a judge that
+only picks among the panel's answers; one fit for both votes; as many questions asked at random.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,12 +56,13 @@ _STEPPED = 100
 
 class Means:
     """Means over questions: name -> float64[questions], summed over the seeds that have not drawn
-    the question as gold, and how many those are.
+    the question as gold, and how many those are. `of_seeds`: name -> a figure of each seed.
     """
 
     def __init__(self, questions: int) -> None:
         self.sums: dict[str, Floats] = {}
         self.counts: dict[str, Floats] = {}
+        self.of_seeds: dict[str, list[float]] = {}
         self._questions = questions
 
     def note(self, name: str, places: Sequence[int], values: Floats | Bools) -> None:
@@ -102,6 +103,7 @@ def measure(data: Path, seeds: Sequence[int]) -> Figures:
     figures: Figures = {}
     for name, here in means.items():
         found = _figures(here.drawn())
+        found |= {figure: float(np.mean(of)) for figure, of in here.of_seeds.items()}
         found["the ladder agrees with the replay"] = float(np.mean(agreed[name]))
         figures |= {f"llm_votes, {name}: {figure}": value for figure, value in found.items()}
         print("\n".join(["", name, *table(found)]), flush=True)
@@ -128,7 +130,7 @@ def table(found: Figures) -> list[str]:
     """The curve in Markdown, from the figures of one panel."""
     lines = [
         "| judge asked | share asked | answers a task | accuracy | its word taken | only picks "
-        "| first vote by weights of its own (share asked) |",
+        "| one fit for both votes (share asked) |",
         "|---|---|---|---|---|---|---|",
     ]
     for name in ("no judge", *CONDITIONS, "judge alone"):
@@ -138,10 +140,10 @@ def table(found: Figures) -> list[str]:
             _between(found, name),
             _between(found, f"{name}, its word taken"),
             _between(found, f"{name}, picks"),
-            _between(found, f"{name}, weights of its own"),
+            _between(found, f"{name}, one fit"),
         ]
-        if f"{name}, weights of its own, asked" in found:
-            cells[-1] += f" ({found[f'{name}, weights of its own, asked']:.1%})"
+        if f"{name}, one fit, asked" in found:
+            cells[-1] += f" ({found[f'{name}, one fit, asked']:.1%})"
         lines.append(f"| {' | '.join((name, *cells))} |")
     return lines
 
@@ -160,24 +162,27 @@ def _replay(
     gold: Sequence[Question],
     court: Court,
 ) -> SkillWeights:
-    """Note what everybody is worth on the rest. The weights that both votes of the ladder use."""
+    """Note what everybody is worth on the rest. The weights that the ladder uses."""
 
     def cases(may_write: bool, some: Iterable[Question]) -> list[Case]:
         return [case(one, court, may_write=may_write) for one in some]
 
     asked = [questions[place] for place in rest]
     writing, known = cases(True, asked), cases(True, gold)
-    weights = taught(known, with_judge=True)
-    plain = taught(known, with_judge=False)
-    ladder = worth(writing, weights, weights, court)
-    apart = worth(writing, plain, weights, court)
-    picking = taught(cases(False, gold), with_judge=True)
-    picks = worth(cases(False, asked), picking, picking, court)
+    both = taught(known, with_judge=True)
+    alone = taught(known, with_judge=False)
+    weights = replace(both, without_judges=alone)
+    ladder, joint = worth(writing, weights, court), worth(writing, both, court)
+    picking = replace(taught(cases(False, gold), with_judge=True), without_judges=alone)
+    picks = worth(cases(False, asked), picking, court)
+
+    for name, some in (("first vote", ladder), ("first vote, one fit", joint)):
+        errors = means.of_seeds.setdefault(f"{name}, calibration error", [])
+        errors.append(some.calibration_error())
 
     seats = np.array([len(one.alone.votes) for one in writing], dtype=np.float64)
-    means.note("no judge", rest, apart.first)
+    means.note("no judge", rest, ladder.first)
     means.note("no judge, calls", rest, seats)
-    means.note("first", rest, ladder.first)
     means.note("judge alone", rest, np.array([float(q.is_right(court.judge)) for q in asked]))
     means.note("judge alone, calls", rest, np.ones(len(rest)))
     for name, when in CONDITIONS.items():
@@ -188,7 +193,7 @@ def _replay(
         taken = np.where(chosen, ladder.truth, ladder.first)
         means.note(f"{name}, its word taken", rest, taken)
         _also(means, f"{name}, picks", rest, (picks, when))
-        _also(means, f"{name}, weights of its own", rest, (apart, when))
+        _also(means, f"{name}, one fit", rest, (joint, when))
     return weights
 
 
@@ -211,7 +216,7 @@ def _figures(drawn: Mapping[str, Floats]) -> Figures:
             "no judge": drawn["no judge"],
             "always": drawn["always"],
             "its word taken": drawn[f"{name}, its word taken"],
-            "as many at random": (1 - share) * drawn["first"] + share * drawn["always"],
+            "as many at random": (1 - share) * drawn["no judge"] + share * drawn["always"],
         }
         for other, values in others.items():
             apart = drawn[name] - values
@@ -229,7 +234,7 @@ def _stepped(sample: Sequence[Question], court: Court, weights: SkillWeights) ->
     """For questions and conditions, whether the aggregator's own step says the same."""
     for may_write in (True, False):
         cases = [case(one, court, may_write=may_write) for one in sample]
-        found = worth(cases, weights, weights, court)
+        found = worth(cases, weights, court)
         for when in CONDITIONS.values():
             judge = conflict_ladder.condition(when, may_write=may_write)
             chosen = found.asked(when).tolist()

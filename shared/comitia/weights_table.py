@@ -7,6 +7,9 @@ memory alone: the skill has no weights yet. What the learner wrote is believed b
 cannot be: the votes themselves count nothing that is not finite.
 """
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from comitia.consensus.weights import SkillWeights, VoterWeight, voter_of
 from comitia.effects import Recorded
 from comitia.v1.weights_pb2 import WEIGHTS_BASIS_FEEDBACK, AgentWeight, Weights
@@ -37,15 +40,18 @@ class WeightsTable:
 
 def skill_weights(record: Weights) -> SkillWeights:
     """What votes need of a record."""
-    voters = {voter_of(one.agent, one.model_digest): _weight(one) for one in record.agents}
-    prior = voters.pop(voter_of("", ""), _NOBODY)
-    return SkillWeights(
-        version=record.version,
-        voters=voters,
-        prior=prior,
-        temperature=record.temperature,
-        learned=record.basis == WEIGHTS_BASIS_FEEDBACK,
-    )
+    learned = record.basis == WEIGHTS_BASIS_FEEDBACK
+
+    def made(listed: Iterable[AgentWeight], temperature: float) -> SkillWeights:
+        voters = {voter_of(one.agent, one.model_digest): _weight(one) for one in listed}
+        prior = voters.pop(voter_of("", ""), _NOBODY)
+        return SkillWeights(record.version, voters, prior, temperature, learned)
+
+    whole = made(record.agents, record.temperature)
+    if not record.HasField("without_judges"):
+        return whole
+    alone = record.without_judges
+    return replace(whole, without_judges=made(alone.agents, alone.temperature))
 
 
 def _weight(one: AgentWeight) -> VoterWeight:

@@ -5,6 +5,7 @@ its word is worth, that the aggregator's own step says the same, and that interv
 import argparse
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,11 +101,12 @@ def simulated(count: int, seed: int) -> list[Question]:
 @pytest.mark.parametrize("may_write", [True, False])
 def test_the_step_of_the_aggregator_comes_to_the_same(may_write: bool) -> None:
     known = [case(one, COURT, may_write=may_write) for one in simulated(200, 1)]
-    weights = taught(known, with_judge=True)
+    alone = taught(known, with_judge=False)
+    weights = replace(taught(known, with_judge=True), without_judges=alone)
     assert weights.learned and "judge/judge@" in weights.voters
     asked = simulated(40, 2)
     cases = [case(one, COURT, may_write=may_write) for one in asked]
-    found = worth(cases, weights, weights, COURT)
+    found = worth(cases, weights, COURT)
     for when in CONDITIONS.values():
         chosen = found.asked(when).tolist()
         step = conflict_ladder.condition(when, may_write=may_write)
@@ -119,7 +121,7 @@ def test_a_judge_that_is_asked_more_often_is_worth_more_until_it_says_nothing_ne
     known = [case(one, COURT, may_write=True) for one in simulated(300, 1)]
     weights = taught(known, with_judge=True)
     cases = [case(one, COURT, may_write=True) for one in simulated(400, 2)]
-    found = worth(cases, weights, weights, COURT)
+    found = worth(cases, weights, COURT)
     low = found.asked(Condition(probability_below=0.6))
     assert 0 < low.sum() < found.can_ask.sum() <= len(cases)
     assert found.asked(Condition(always=True)).sum() == found.can_ask.sum()
@@ -132,7 +134,7 @@ def test_its_word_is_taken_or_weighed() -> None:
     one = case(question("A", {"x": "A", "y": "A", "z": "A", "judge": "B"}), COURT, may_write=True)
     weights = taught([case(q, COURT, may_write=True) for q in simulated(300, 1)], with_judge=True)
     weak = Case(one.alone, one.judged)
-    found = worth([weak], weights, weights, COURT)
+    found = worth([weak], weights, COURT)
     assert found.truth.tolist() == [0.0]
     assert found.first.tolist() == [1.0]
 
@@ -166,6 +168,7 @@ def test_a_whole_replay_has_every_figure_that_its_goals_and_table_name(tmp_path:
     assert figures["llm_votes, all 4: always, calls"] > figures["llm_votes, all 4: no judge, calls"]
     assert not [one for one in goals(figures) if ", all" in one["name"] and one["value"] is None]
     found = {name.split(": ", 1)[1]: value for name, value in figures.items()}
+    assert 0.0 < found["first vote, calibration error"] < 0.5
     assert len(table(found)) == 2 + len(CONDITIONS) + 2
     for name, value in found.items():
         if name.endswith(", at least"):

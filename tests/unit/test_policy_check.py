@@ -14,6 +14,8 @@ json_format.ParseDict({"choice": {"options": [{"id": "a"}, {"id": "b"}]}}, CHOIC
 SCHEMA = '{"properties": {"total": {"type": "number"}, "colour": {"enum": ["red", "blue"]}}}'
 JSON = AnswerFormat()
 JSON.json.schema = SCHEMA
+RANKING = AnswerFormat()
+json_format.ParseDict({"ranking": {"options": [{"id": "a"}, {"id": "b"}]}}, RANKING)
 NUMBER, TEXT = AnswerFormat(), AnswerFormat()
 NUMBER.number.unit, TEXT.text.tokens_max = "EUR", 10
 VETO = {"name": "v", "veto": {"voter": {"agent": "ann"}}}
@@ -23,7 +25,13 @@ def rules(*table: object) -> Policy:
     return ladder({"rules": {"rules": list(table)}})
 
 
+def person(value: object) -> Policy:
+    return ladder({"person": {"expiry": "EXPIRY_VALUE", "value": value}})
+
+
+RANKED = {"ranking": {"tiers": [{"optionIds": ["a"]}]}}
 GOOD = [
+    (person({"ranking": {"tiers": [{"optionIds": ["b", "a"]}]}}), RANKING),
     (ladder({"deliberation": {}}, {"judge": {"swap": True}}, {"person": {}}), CHOICE),
     (ladder({"negotiation": {"reservation": 0.2}}), JSON),
     (rules(VETO, {"name": "b", "bounds": {"field": "/total", "min": 0}}), JSON),
@@ -59,6 +67,9 @@ BAD = [
     (ladder({"negotiation": {}}), CHOICE, "policy.steps[0].negotiation: it is over", "format.json"),
     (ladder({"negotiation": {"reservation": 1}}), JSON,
      "policy.steps[0].negotiation.reservation: 1", "0 to below 1"),
+    (ladder({"judge": {"agents": ["ann", ""]}}), CHOICE,
+     "policy.steps[0].judge.agents[1]: ''", "a-z 0-9 -"),
+    (person(RANKED), RANKING, "policy.steps[0].person.value: it does not rank", "each of a, b"),
     (ladder({"judge": {"agents": ["ann", "bob", "ann"]}}), CHOICE,
      "policy.steps[0].judge.agents: 'ann' stands there 2 times", "once"),
     (ladder({"judge": {"agents": ["ann"], "judges": 2}}), CHOICE, "policy.steps[0].judge.judges",
@@ -98,6 +109,12 @@ BAD = [
      "policy.steps[0].rules.rules[0].bounds.field", "such as '/total'"),
     (rules({"name": "b", "bounds": {"max": 9}}), CHOICE,
      "policy.steps[0].rules.rules[0].bounds: answers of format.choice", "number or json"),
+    (rules({"name": "b", "bounds": {"min": "NaN"}}), NUMBER,
+     "policy.steps[0].rules.rules[0].bounds.min: nan", "finite number"),
+    (rules({"name": "b", "bounds": {"max": "Infinity"}}), NUMBER,
+     "policy.steps[0].rules.rules[0].bounds.max: inf", "finite number"),
+    (rules({"name": "v", "veto": {"voter": {"agent": "Ann"}}}), CHOICE,
+     "policy.steps[0].rules.rules[0].veto.voter.agent: 'Ann'", "a-z 0-9 -"),
     (rules({"name": "b", "bounds": {"min": 9, "max": 1}}), NUMBER,
      "policy.steps[0].rules.rules[0].bounds: min 9 is above max 1", "exchange"),
     (rules({"name": "g", "guardWords": {"words": ["x"]}}), CHOICE,

@@ -89,7 +89,8 @@ def tally(
         if key is not None and key not in values:
             values[key] = ballot.value
     options = tuple(option.id for option in task.format.choice.options)
-    of = Votes(tuple(votes), options, weights or NO_WEIGHTS)
+    voting = [vote.voter for vote in votes if vote.choice is not None]
+    of = Votes(tuple(votes), options, (weights or NO_WEIGHTS).among(voting))
     if method == METHOD_ATTENTION and not attention.comparable(votes):
         # For good: whatever else is answered, this ballot stays without.
         method, row = METHOD_PLURALITY, ROWS[METHOD_PLURALITY]

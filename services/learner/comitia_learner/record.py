@@ -47,6 +47,12 @@ def version_of(name: str, number: int, skill: Skill, weights: SkillWeights) -> W
         agent.CopyFrom(_agent(voter, weights.voters[voter]))
         agent.judged = judged.get(voter, 0)
         agent.compared = skill.compared.get(voter, 0)
+    alone = weights.without_judges
+    if alone is not None:
+        told = record.without_judges
+        told.temperature = alone.temperature
+        told.agents.append(_agent("", alone.prior))
+        told.agents.extend(_agent(voter, alone.voters[voter]) for voter in sorted(alone.voters))
     return record
 
 

@@ -9,10 +9,10 @@ comes to the same weights. Everything is bounded (see Bounds).
 import hashlib
 from bisect import insort
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from comitia.consensus import learning, one_coin
-from comitia.consensus.weights import SkillWeights
+from comitia.consensus.weights import SkillWeights, is_judge
 from comitia_learner.example import Judged, Place, example_of
 from comitia_learner.judging import Panel
 
@@ -112,10 +112,19 @@ class Skill:
             self._forget(self.examples[task_id])
 
     def fit(self) -> SkillWeights:
-        """The weights that all of it makes likely; their version is 0."""
+        """The weights that all of it makes likely; their version is 0. Fitted together with judges,
+        who are asked about unsure votes, all others are less sure than alone: votes before a judge
+        have a fit of their own.
+        """
         examples = [example_of(judged, self.seen) for judged in self.oldest_first()]
         accuracies = one_coin.accuracies(self.agreement)
-        return learning.fit(examples, accuracies, self._usual_options())
+        usual = self._usual_options()
+        whole = learning.fit(examples, accuracies, usual)
+        if not any(is_judge(voter) for voter in whole.voters):
+            return whole
+        alone = [learning.without_judges(example) for example in examples]
+        others = {voter: one for voter, one in accuracies.items() if not is_judge(voter)}
+        return replace(whole, without_judges=learning.fit(alone, others, usual))
 
     def judged(self) -> dict[str, int]:
         """In how many of the judged tasks each voter voted."""

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from comitia.consensus import calibration, conditional_logit
 from comitia.consensus.ballots import PROBABILITY_FLOOR, Ballot, stated
 from comitia.consensus.conditional_logit import Floats, Prior, Questions
-from comitia.consensus.weights import ACCURACY_MIN, SkillWeights, VoterWeight, log_odds
+from comitia.consensus.weights import ACCURACY_MIN, SkillWeights, VoterWeight, is_judge, log_odds
 from comitia.values import value
 
 EXAMPLES_MIN = 10
@@ -132,6 +132,18 @@ def fit(
     scale, constant = found[-2:].tolist()
     line = {voter: (scale * one + constant, 0.0) for voter, one in odds.items()}
     return _skill(line | _coefficients(layout, found), accuracy, temperature)
+
+
+def without_judges(example: Example) -> Example:
+    """The question as those saw it who answered first. Where values are free, one that only judges
+    have named is named by nobody.
+    """
+    votes = {voter: ballot for voter, ballot in example.votes.items() if not is_judge(voter)}
+    if ELSE not in example.options or len(votes) == len(example.votes):
+        return Example(votes, example.options, example.correct)
+    named = {ballot.choice for ballot in votes.values()} | {ELSE}
+    options = tuple(option for option in example.options if option in named)
+    return Example(votes, options, example.correct if example.correct in named else ELSE)
 
 
 def _cast(example: Example) -> bool:

@@ -5,7 +5,7 @@ A voter is an agent as one model (`voter_of`): the same agent with another model
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from comitia.values import value
 
@@ -25,6 +25,11 @@ def voter_of(agent: str, model_digest: str) -> str:
 
 # Role of those who pick among the answers of others.
 JUDGE = "judge"
+
+
+def is_judge(voter: str) -> bool:
+    """Whether this voter is an agent as a judge."""
+    return voter.partition("@")[0].endswith(f"/{JUDGE}")
 
 
 def voter_in(agent: str, model_digest: str, role: str) -> str:
@@ -52,6 +57,7 @@ class SkillWeights:
     """All weights of a skill. `prior` is that of a voter who is not in `voters`. `temperature`,
     above 0, divides the log-odds of the winner's share, which makes it a calibrated probability; 0
     where nothing was calibrated. `learned`: fitted to feedback, and not to agreement alone.
+    `without_judges`: what weighs votes in which no judge has a part; None where the same does.
     """
 
     version: int
@@ -59,6 +65,13 @@ class SkillWeights:
     prior: VoterWeight
     temperature: float
     learned: bool
+    without_judges: "SkillWeights | None" = None
+
+    def among(self, voters: Iterable[str]) -> "SkillWeights":
+        """The weights for votes cast by these."""
+        if self.without_judges is None or any(is_judge(voter) for voter in voters):
+            return self
+        return self.without_judges
 
     def of(self, voter: str) -> VoterWeight:
         """The weight of a voter, the prior where nothing is known of it."""

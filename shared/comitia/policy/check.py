@@ -122,6 +122,8 @@ def _judge(step: Step, where: str) -> Iterator[str]:
     for name, count in Counter(judge.agents).items():
         if count > 1:
             yield f"{where}.agents: {name!r} stands there {count} times; name each judge once"
+    for number, name in enumerate(judge.agents):
+        yield from name_problem(f"{where}.agents[{number}]", name)
     if judge.judges > JUDGES_MAX:
         yield f"{where}.judges: {judge.judges} are too many; use at most {JUDGES_MAX}"
     elif judge.agents and judge.judges > len(set(judge.agents)):
@@ -159,6 +161,11 @@ def value_problem(where: str, value: Value, given: AnswerFormat) -> Iterator[str
             yield (
                 f"{where}: {value.option_id!r} is none of the options; use one of {listed(options)}"
             )
+    elif kind == "ranking":
+        options = [option.id for option in given.ranking.options]
+        ranked = [option for tier in value.ranking.tiers for option in tier.option_ids]
+        if sorted(ranked) != sorted(options):
+            yield f"{where}: it does not rank the options; name each of {listed(options)} once"
     elif kind == "number":
         yield from _number(where, value.number, given.number)
     elif kind == "json":

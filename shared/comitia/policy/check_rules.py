@@ -2,6 +2,7 @@
 sentences about what to change out.
 """
 
+import math
 from collections.abc import Iterator
 
 from comitia.policy.names import duplicates, name_problem, one_of
@@ -55,6 +56,8 @@ def _rule(rule: Rule, given: AnswerFormat | None, where: str) -> Iterator[str]:
 def _voter(voter: RuleVoter, where: str) -> Iterator[str]:
     if bool(voter.agent) == bool(voter.role):
         yield f"{where}: set one of agent and role"
+    elif voter.agent:
+        yield from name_problem(f"{where}.agent", voter.agent)
 
 
 def _options(rule: Rule, given: AnswerFormat | None, where: str) -> Iterator[str]:
@@ -86,6 +89,9 @@ def _bounds(rule: Rule, given: AnswerFormat | None, where: str) -> Iterator[str]
     low, high = bounds.HasField("min"), bounds.HasField("max")
     if not low and not high:
         yield f"{where}: it bounds nothing; set min or max"
+    for name in ("min", "max"):
+        if not math.isfinite(bound := getattr(bounds, name)):
+            yield f"{where}.{name}: {bound} bounds nothing; give a finite number, or leave it out"
     if low and high and bounds.min > bounds.max:
         yield f"{where}: min {bounds.min:g} is above max {bounds.max:g}; exchange them"
     if bounds.field and not bounds.field.startswith("/"):

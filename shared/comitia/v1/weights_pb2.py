@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63omitia/v1/weights.proto\x12\ncomitia.v1\"\xc8\x03\n\x07Weights\x12\r\n\x05skill\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\'\n\x06\x61gents\x18\x03 \x03(\x0b\x32\x17.comitia.v1.AgentWeight\x12\x42\n\x10\x66\x65\x65\x64\x62\x61\x63k_offsets\x18\x04 \x03(\x0b\x32(.comitia.v1.Weights.FeedbackOffsetsEntry\x12\x42\n\x10\x64\x65\x63ision_offsets\x18\x05 \x03(\x0b\x32(.comitia.v1.Weights.DecisionOffsetsEntry\x12\'\n\x05\x62\x61sis\x18\x06 \x01(\x0e\x32\x18.comitia.v1.WeightsBasis\x12\x13\n\x0btemperature\x18\x07 \x01(\x01\x12\x16\n\x0e\x66\x65\x65\x64\x62\x61\x63k_count\x18\x08 \x01(\x04\x12\x16\n\x0e\x64\x65\x63ision_count\x18\t \x01(\x04\x12\x0e\n\x06memory\x18\n \x01(\x0c\x1a\x36\n\x14\x46\x65\x65\x64\x62\x61\x63kOffsetsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x36\n\x14\x44\x65\x63isionOffsetsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x92\x01\n\x0b\x41gentWeight\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x14\n\x0cmodel_digest\x18\x02 \x01(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x01\x12\x1a\n\x12probability_weight\x18\x04 \x01(\x01\x12\x10\n\x08\x61\x63\x63uracy\x18\x05 \x01(\x01\x12\x0e\n\x06judged\x18\x06 \x01(\x04\x12\x10\n\x08\x63ompared\x18\x07 \x01(\x04*f\n\x0cWeightsBasis\x12\x1d\n\x19WEIGHTS_BASIS_UNSPECIFIED\x10\x00\x12\x1b\n\x17WEIGHTS_BASIS_AGREEMENT\x10\x01\x12\x1a\n\x16WEIGHTS_BASIS_FEEDBACK\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63omitia/v1/weights.proto\x12\ncomitia.v1\"\x82\x04\n\x07Weights\x12\r\n\x05skill\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\'\n\x06\x61gents\x18\x03 \x03(\x0b\x32\x17.comitia.v1.AgentWeight\x12\x42\n\x10\x66\x65\x65\x64\x62\x61\x63k_offsets\x18\x04 \x03(\x0b\x32(.comitia.v1.Weights.FeedbackOffsetsEntry\x12\x42\n\x10\x64\x65\x63ision_offsets\x18\x05 \x03(\x0b\x32(.comitia.v1.Weights.DecisionOffsetsEntry\x12\'\n\x05\x62\x61sis\x18\x06 \x01(\x0e\x32\x18.comitia.v1.WeightsBasis\x12\x13\n\x0btemperature\x18\x07 \x01(\x01\x12\x16\n\x0e\x66\x65\x65\x64\x62\x61\x63k_count\x18\x08 \x01(\x04\x12\x16\n\x0e\x64\x65\x63ision_count\x18\t \x01(\x04\x12\x0e\n\x06memory\x18\n \x01(\x0c\x12\x38\n\x0ewithout_judges\x18\x0b \x01(\x0b\x32 .comitia.v1.WeightsWithoutJudges\x1a\x36\n\x14\x46\x65\x65\x64\x62\x61\x63kOffsetsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x36\n\x14\x44\x65\x63isionOffsetsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"T\n\x14WeightsWithoutJudges\x12\'\n\x06\x61gents\x18\x01 \x03(\x0b\x32\x17.comitia.v1.AgentWeight\x12\x13\n\x0btemperature\x18\x02 \x01(\x01\"\x92\x01\n\x0b\x41gentWeight\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\x14\n\x0cmodel_digest\x18\x02 \x01(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x01\x12\x1a\n\x12probability_weight\x18\x04 \x01(\x01\x12\x10\n\x08\x61\x63\x63uracy\x18\x05 \x01(\x01\x12\x0e\n\x06judged\x18\x06 \x01(\x04\x12\x10\n\x08\x63ompared\x18\x07 \x01(\x04*f\n\x0cWeightsBasis\x12\x1d\n\x19WEIGHTS_BASIS_UNSPECIFIED\x10\x00\x12\x1b\n\x17WEIGHTS_BASIS_AGREEMENT\x10\x01\x12\x1a\n\x16WEIGHTS_BASIS_FEEDBACK\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,14 +35,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WEIGHTS_FEEDBACKOFFSETSENTRY']._serialized_options = b'8\001'
   _globals['_WEIGHTS_DECISIONOFFSETSENTRY']._loaded_options = None
   _globals['_WEIGHTS_DECISIONOFFSETSENTRY']._serialized_options = b'8\001'
-  _globals['_WEIGHTSBASIS']._serialized_start=648
-  _globals['_WEIGHTSBASIS']._serialized_end=750
+  _globals['_WEIGHTSBASIS']._serialized_start=792
+  _globals['_WEIGHTSBASIS']._serialized_end=894
   _globals['_WEIGHTS']._serialized_start=41
-  _globals['_WEIGHTS']._serialized_end=497
-  _globals['_WEIGHTS_FEEDBACKOFFSETSENTRY']._serialized_start=387
-  _globals['_WEIGHTS_FEEDBACKOFFSETSENTRY']._serialized_end=441
-  _globals['_WEIGHTS_DECISIONOFFSETSENTRY']._serialized_start=443
-  _globals['_WEIGHTS_DECISIONOFFSETSENTRY']._serialized_end=497
-  _globals['_AGENTWEIGHT']._serialized_start=500
-  _globals['_AGENTWEIGHT']._serialized_end=646
+  _globals['_WEIGHTS']._serialized_end=555
+  _globals['_WEIGHTS_FEEDBACKOFFSETSENTRY']._serialized_start=445
+  _globals['_WEIGHTS_FEEDBACKOFFSETSENTRY']._serialized_end=499
+  _globals['_WEIGHTS_DECISIONOFFSETSENTRY']._serialized_start=501
+  _globals['_WEIGHTS_DECISIONOFFSETSENTRY']._serialized_end=555
+  _globals['_WEIGHTSWITHOUTJUDGES']._serialized_start=557
+  _globals['_WEIGHTSWITHOUTJUDGES']._serialized_end=641
+  _globals['_AGENTWEIGHT']._serialized_start=644
+  _globals['_AGENTWEIGHT']._serialized_end=790
 # @@protoc_insertion_point(module_scope)

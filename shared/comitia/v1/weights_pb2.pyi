@@ -17,7 +17,7 @@ WEIGHTS_BASIS_AGREEMENT: WeightsBasis
 WEIGHTS_BASIS_FEEDBACK: WeightsBasis
 
 class Weights(_message.Message):
-    __slots__ = ("skill", "version", "agents", "feedback_offsets", "decision_offsets", "basis", "temperature", "feedback_count", "decision_count", "memory")
+    __slots__ = ("skill", "version", "agents", "feedback_offsets", "decision_offsets", "basis", "temperature", "feedback_count", "decision_count", "memory", "without_judges")
     class FeedbackOffsetsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -42,6 +42,7 @@ class Weights(_message.Message):
     FEEDBACK_COUNT_FIELD_NUMBER: _ClassVar[int]
     DECISION_COUNT_FIELD_NUMBER: _ClassVar[int]
     MEMORY_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_JUDGES_FIELD_NUMBER: _ClassVar[int]
     skill: str
     version: int
     agents: _containers.RepeatedCompositeFieldContainer[AgentWeight]
@@ -52,7 +53,16 @@ class Weights(_message.Message):
     feedback_count: int
     decision_count: int
     memory: bytes
-    def __init__(self, skill: _Optional[str] = ..., version: _Optional[int] = ..., agents: _Optional[_Iterable[_Union[AgentWeight, _Mapping]]] = ..., feedback_offsets: _Optional[_Mapping[int, int]] = ..., decision_offsets: _Optional[_Mapping[int, int]] = ..., basis: _Optional[_Union[WeightsBasis, str]] = ..., temperature: _Optional[float] = ..., feedback_count: _Optional[int] = ..., decision_count: _Optional[int] = ..., memory: _Optional[bytes] = ...) -> None: ...
+    without_judges: WeightsWithoutJudges
+    def __init__(self, skill: _Optional[str] = ..., version: _Optional[int] = ..., agents: _Optional[_Iterable[_Union[AgentWeight, _Mapping]]] = ..., feedback_offsets: _Optional[_Mapping[int, int]] = ..., decision_offsets: _Optional[_Mapping[int, int]] = ..., basis: _Optional[_Union[WeightsBasis, str]] = ..., temperature: _Optional[float] = ..., feedback_count: _Optional[int] = ..., decision_count: _Optional[int] = ..., memory: _Optional[bytes] = ..., without_judges: _Optional[_Union[WeightsWithoutJudges, _Mapping]] = ...) -> None: ...
+
+class WeightsWithoutJudges(_message.Message):
+    __slots__ = ("agents", "temperature")
+    AGENTS_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    agents: _containers.RepeatedCompositeFieldContainer[AgentWeight]
+    temperature: float
+    def __init__(self, agents: _Optional[_Iterable[_Union[AgentWeight, _Mapping]]] = ..., temperature: _Optional[float] = ...) -> None: ...
 
 class AgentWeight(_message.Message):
     __slots__ = ("agent", "model_digest", "weight", "probability_weight", "accuracy", "judged", "compared")
