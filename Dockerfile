@@ -63,7 +63,7 @@ COPY requirements/image-cli.lock requirements/
 RUN --mount=type=cache,target=/root/.cache/pip --mount=type=secret,id=pip,target=/etc/pip.conf \
     ${INSTALL} --require-hashes -r requirements/image-cli.lock
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
-    ${INSTALL} ${OURS} comitia comitia-aggregator comitia-learner comitia-cli
+    ${INSTALL} ${OURS} comitia comitia-router comitia-aggregator comitia-learner comitia-cli
 
 # --- what all images have in common ----------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS base
